@@ -14,9 +14,11 @@
 #![forbid(unsafe_code)]
 
 mod ids;
+mod listing;
 mod name;
 
 pub use ids::{CreateTxg, Guid, UnixTime};
+pub use listing::{Bookmark, Dataset, Kind, Pool, Snapshot, Target};
 pub use name::{BookmarkName, DatasetName, HoldTag, NameError, PoolName, SnapTag, SnapshotName};
 
 /// The tag of zam's own holds: what the policy keeps carries it (`zfs holds`).

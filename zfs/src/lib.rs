@@ -1,1 +1,13 @@
-//! Placeholder while the workspace is laid out.
+//! The only door to ZFS. One capability type per role, over one of two machines: the real one (libzfs_core to act, the
+//! `zfs` and `zpool` commands to list) and the simulated pool, which passes the same contract suite.
+#![forbid(unsafe_code)]
+
+mod batch;
+pub mod contract;
+mod door;
+pub mod index;
+pub mod real;
+pub mod sim;
+
+pub use batch::{Batch, CallFailure, Failed, Refusal};
+pub use door::{Destroyer, Error, Grant, GrantScope, GrantWho, Keeper, Lister, Open, PruneDoor, Scope, SnapDoor, Snapshotter};

@@ -1,0 +1,265 @@
+#!/usr/bin/env bash
+# A lab guest: a Debian machine with real OpenZFS, in QEMU.
+#
+# Sourced, it gives the functions below; run, it gives them as commands:
+#
+#   guest.sh up SUITE             copy the cached machine, wake it where `image.sh` left it
+#   guest.sh ssh CMD...           run a command as root (words are joined by a blank, as ssh does)
+#   guest.sh push FILE... DEST    copy into the guest
+#   guest.sh pull SRC DEST        copy out of it
+#   guest.sh reset                back to the state right after `up`, disk and memory
+#   guest.sh kill                 power cut: QEMU dies by SIGKILL
+#   guest.sh boot                 cold boot of the same disk, after `kill`
+#   guest.sh down                 end it and remove its folder
+#   guest.sh status               what runs
+#
+# ZAM_LAB_INSTANCE names the instance (default: the suite for `up`, else the only one that there is), so that several
+# guests run at once. Each instance has a folder of its own under ${TMPDIR:-/tmp}.
+
+if [[ ${BASH_SOURCE[0]} == "$0" ]]; then
+    set -euo pipefail
+fi
+
+LAB_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+LAB_CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/zam-lab
+LAB_RUN=${TMPDIR:-/tmp}/zam-lab-$UID
+
+lab_say() { printf 'lab: %s\n' "$*" >&2; }
+lab_die() { lab_say "$*"; return 1; }
+
+# The machine. Its text is part of the key under which a saved machine state is cached.
+# lab_qemu_args DISK RAMSIZE: the words after the program's name that decide what the guest sees.
+lab_qemu_args() {
+    local base=$1 disk=$2 port=$3
+    LAB_QEMU_ARGS=(
+        # A stock kernel hangs under some nested KVMs, so this is emulation, everywhere the same.
+        -machine pc -accel "tcg,thread=multi" -cpu Westmere -smp 2 -m 2048
+        -nodefaults -no-user-config -display none -no-reboot
+        -kernel "$base/vmlinuz" -initrd "$base/initrd.img"
+        -append "root=/dev/vda rw console=ttyS0 quiet mitigations=off net.ifnames=0 panic=-1 audit=0"
+        -drive "file=$disk,format=qcow2,if=none,id=root,cache=writeback,discard=unmap"
+        -device virtio-blk-pci,drive=root
+        -netdev "user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:$port-:22"
+        -device virtio-net-pci,netdev=net,romfile=
+        -device virtio-rng-pci
+        -rtc base=utc
+    )
+}
+
+# --- which instance ---------------------------------------------------------------------------------------------------
+
+# lab_instance [DEFAULT]: sets LAB_I, the instance's folder.
+lab_instance() {
+    local name=${ZAM_LAB_INSTANCE:-${1:-}} found
+    if [[ -z $name ]]; then
+        found=("$LAB_RUN"/*/)
+        [[ ${#found[@]} -eq 1 && -d ${found[0]} ]] || {
+            lab_die "which guest? set ZAM_LAB_INSTANCE to one of: $(ls "$LAB_RUN" 2>/dev/null | tr '\n' ' ')"
+            return
+        }
+        name=$(basename "${found[0]}")
+    fi
+    [[ $name =~ ^[A-Za-z0-9._-]+$ ]] || { lab_die "not a good instance name: $name"; return; }
+    LAB_I=$LAB_RUN/$name
+}
+
+lab_alive() {
+    local pid
+    pid=$(cat "$LAB_I/pid" 2>/dev/null) && kill -0 "$pid" 2>/dev/null &&
+        [[ $(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null) == *"$LAB_I/"* ]]
+}
+
+# --- QEMU -------------------------------------------------------------------------------------------------------------
+
+# lab_start [ARG...]: starts QEMU on the instance's disk; tries other ports while the chosen one is taken.
+lab_start() {
+    local port try base
+    base=$(cat "$LAB_I/base")
+    for try in 1 2 3 4 5 6 7 8; do
+        port=$((20000 + (RANDOM * 32768 + RANDOM) % 40000))
+        lab_qemu_args "$base" "$LAB_I/disk.qcow2" "$port"
+        rm -f "$LAB_I/qmp"
+        # fd 9: while QEMU lives it holds a shared lock on the image, so that nobody removes that as out of date.
+        # The guest must not get signals meant for the terminal, hence setsid.
+        setsid qemu-system-x86_64 "${LAB_QEMU_ARGS[@]}" \
+            -name "zam-lab-$(basename "$LAB_I")" \
+            -serial "file:$LAB_I/console.log" \
+            -qmp "unix:$LAB_I/qmp,server=on,wait=off" \
+            "$@" </dev/null >"$LAB_I/qemu.log" 2>&1 9>"$base/in-use" &
+        echo $! >"$LAB_I/pid"
+        disown $!
+        flock -s "$base/in-use" true
+        for _ in $(seq 100); do
+            [[ -S $LAB_I/qmp ]] && break
+            lab_alive || break
+            sleep 0.1
+        done
+        if lab_alive && [[ -S $LAB_I/qmp ]]; then
+            echo "$port" >"$LAB_I/port"
+            return 0
+        fi
+        grep -q 'Could not set up host forwarding' "$LAB_I/qemu.log" || break
+        lab_say "port $port is taken (try $try)"
+    done
+    lab_die "QEMU did not start: $(cat "$LAB_I/qemu.log")"
+}
+
+# lab_monitor LINE: one line to QEMU's monitor, waits until it is done; what the monitor says goes to stdout.
+lab_monitor() {
+    local reply fd_in fd_out pid said=1
+    coproc LAB_QMP { exec socat -t 600 STDIO "UNIX-CONNECT:$LAB_I/qmp" 2>/dev/null; }
+    pid=$LAB_QMP_PID fd_out=${LAB_QMP[0]} fd_in=${LAB_QMP[1]}
+    printf '{"execute":"qmp_capabilities"}\n' >&"$fd_in"
+    while IFS= read -r -t 30 reply <&"$fd_out"; do [[ $reply == *'"return"'* ]] && break; done
+    printf '{"execute":"human-monitor-command","arguments":{"command-line":"%s"}}\n' "$1" >&"$fd_in"
+    while IFS= read -r -t 600 reply <&"$fd_out"; do
+        if [[ $reply == *'"return":'* ]]; then
+            reply=${reply#*\"return\": \"}
+            reply=${reply%\"\}*}
+            reply=${reply//'\r\n'/$'\n'}
+            [[ -z $reply ]] || printf '%s\n' "$reply"
+            # the monitor reports a failure only as text
+            [[ $reply == *Error* || $reply == *'does not'* ]] || said=0
+            break
+        fi
+        [[ $reply == *'"error":'* ]] && { lab_say "monitor: $reply"; break; }
+    done
+    kill "$pid" 2>/dev/null
+    wait "$pid" 2>/dev/null
+    return $said
+}
+
+# --- ssh --------------------------------------------------------------------------------------------------------------
+
+lab_ssh_opts() {
+    LAB_SSH=(-F none -i "$LAB_I/key" -o "ControlPath=$LAB_I/ssh" -o BatchMode=yes -o LogLevel=ERROR
+        -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o GlobalKnownHostsFile=/dev/null
+        -o ConnectTimeout=20 -o Compression=no -o ServerAliveInterval=30 -o ServerAliveCountMax=10
+        -o GSSAPIAuthentication=no)
+    LAB_PORT=$(cat "$LAB_I/port")
+}
+
+lab_disconnect() {
+    [[ -f $LAB_I/port ]] || return 0
+    lab_ssh_opts
+    ssh "${LAB_SSH[@]}" -p "$LAB_PORT" -O exit root@127.0.0.1 2>/dev/null || true
+    rm -f "$LAB_I/ssh"
+}
+
+# lab_connect SECONDS: opens the master connection, waiting for the guest's sshd.
+lab_connect() {
+    local until=$((SECONDS + $1))
+    lab_ssh_opts
+    while ((SECONDS < until)); do
+        lab_alive || { lab_die "QEMU is gone: $(tail -3 "$LAB_I/qemu.log")"; return; }
+        if timeout 30 ssh "${LAB_SSH[@]}" -p "$LAB_PORT" -o ControlMaster=yes -o ControlPersist=yes \
+            root@127.0.0.1 true </dev/null >/dev/null 2>&1; then
+            return 0
+        fi
+        rm -f "$LAB_I/ssh"
+        sleep 0.3
+    done
+    lab_die "no ssh into the guest within $1 s; its console ends with:
+$(tail -c 2000 "$LAB_I/console.log")"
+}
+
+guest_ssh() {
+    lab_instance && lab_ssh_opts || return
+    ssh "${LAB_SSH[@]}" -p "$LAB_PORT" -o ControlMaster=no root@127.0.0.1 "$@"
+}
+
+guest_push() {
+    lab_instance && lab_ssh_opts || return
+    scp "${LAB_SSH[@]}" -P "$LAB_PORT" -q -r "${@:1:$#-1}" "root@127.0.0.1:${!#}"
+}
+
+guest_pull() {
+    lab_instance && lab_ssh_opts || return
+    scp "${LAB_SSH[@]}" -P "$LAB_PORT" -q -r "root@127.0.0.1:$1" "$2"
+}
+
+# The clock of a machine that was woken stands where it was saved. This comes before anything of zam runs.
+lab_set_clock() {
+    guest_ssh "date -s @$(date +%s.%N) >/dev/null"
+}
+
+# --- life -------------------------------------------------------------------------------------------------------------
+
+guest_up() {
+    local suite=$1 image base saved
+    lab_instance "$suite" || return
+    if lab_alive; then
+        lab_die "instance $(basename "$LAB_I") is up already; \`guest.sh down\`, or set ZAM_LAB_INSTANCE to another name"
+        return
+    fi
+    image=$("$LAB_DIR/image.sh" "$suite") || return
+    base=${image%/*} saved=${image##*/}
+    rm -rf "$LAB_I"
+    mkdir -p "$LAB_I" && chmod 700 "$LAB_RUN" "$LAB_I" || return
+    export ZAM_LAB_INSTANCE=${LAB_I##*/}
+    echo "$base" >"$LAB_I/base"
+    echo "$suite" >"$LAB_I/suite"
+    install -m 600 "$base/key" "$LAB_I/key"
+    # The overlay carries the saved machine; what it stands on stays in the cache, read only.
+    cp --reflink=auto --sparse=always "$base/$saved" "$LAB_I/disk.qcow2" || return
+    lab_start -loadvm booted && lab_connect 60 && lab_set_clock
+}
+
+guest_reset() {
+    lab_instance || return
+    lab_alive || { lab_die "the guest is not running"; return; }
+    lab_disconnect
+    lab_monitor "loadvm booted" || return
+    lab_connect 60 && lab_set_clock
+}
+
+guest_kill() {
+    local pid
+    lab_instance || return
+    lab_alive || { lab_die "the guest is not running"; return; }
+    pid=$(cat "$LAB_I/pid")
+    kill -KILL "$pid"
+    while kill -0 "$pid" 2>/dev/null; do sleep 0.05; done
+    lab_disconnect
+}
+
+# guest_boot: returns when systemd says that the machine is up.
+guest_boot() {
+    lab_instance || return
+    if lab_alive; then lab_die "the guest is running; \`kill\` it first"; return; fi
+    rm -f "$LAB_I/ssh"
+    lab_start && lab_connect 300 && lab_booted
+}
+
+lab_booted() {
+    local state
+    state=$(guest_ssh 'systemctl is-system-running --wait') || true
+    [[ $state == running ]] || {
+        guest_ssh 'systemctl --failed --no-legend; systemctl list-jobs --no-legend' >&2
+        lab_die "the guest booted as: $state"
+    }
+}
+
+guest_down() {
+    lab_instance || return
+    if lab_alive; then guest_kill; fi
+    rm -rf "$LAB_I"
+}
+
+guest_status() {
+    local i
+    for i in "$LAB_RUN"/*/; do
+        [[ -d $i ]] || continue
+        LAB_I=${i%/}
+        printf '%-24s %-10s %s\n' "$(basename "$LAB_I")" "$(cat "$LAB_I/suite" 2>/dev/null)" \
+            "$(lab_alive && echo "up, port $(cat "$LAB_I/port")" || echo down)"
+    done
+}
+
+if [[ ${BASH_SOURCE[0]} == "$0" ]]; then
+    verb=${1:-}
+    case $verb in
+    up | ssh | push | pull | reset | kill | boot | down | status) shift && "guest_$verb" "$@" ;;
+    *) sed -n '2,/^$/s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+    esac
+fi

@@ -1,0 +1,163 @@
+//! One bad name fails a whole call of ZFS, sometimes without saying which. Here the call is made again without it, so
+//! that one denied or vanished dataset does not cost the others their snapshot.
+
+use crate::door::{Lister, Scope};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use zam_names::{DatasetName, Guid, SnapshotName, Target};
+
+/// Why ZFS refused a name or a call.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
+pub enum Refusal {
+    /// The dataset or snapshot is not there.
+    #[error("it is not there")]
+    NotFound,
+    /// A snapshot of this name is there already.
+    #[error("a snapshot of this name is there already")]
+    Exists,
+    /// Held, being sent, or mounted and in use.
+    #[error("it is busy or held")]
+    Busy,
+    /// It has clones.
+    #[error("it has clones")]
+    HasClones,
+    /// The grant is missing; `zamctl grant --check` says which.
+    #[error("permission denied")]
+    NotPermitted,
+    /// The pool is full, or a quota or snapshot_limit is reached.
+    #[error("out of space, or a quota or snapshot_limit is reached")]
+    NoSpace,
+    /// The hold is there already.
+    #[error("the hold is there already")]
+    TagExists,
+    /// The hold is not there.
+    #[error("the hold is not there")]
+    NoTag,
+    /// The pool has stopped all input and output.
+    #[error("the pool is suspended")]
+    Suspended,
+    /// The name now belongs to another snapshot than the one meant.
+    #[error("another snapshot has taken this name")]
+    OtherGuid,
+    /// The listing that must come first failed.
+    #[error("cannot list it: {0}")]
+    Unlisted(String),
+    /// Anything else, in ZFS's words.
+    #[error("{0}")]
+    Other(String),
+}
+
+/// How a single call of ZFS failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallFailure {
+    /// What the call as a whole returned.
+    pub whole: Refusal,
+    /// What was said of single names; may be empty.
+    pub each: Vec<(SnapshotName, Refusal)>,
+}
+
+/// One that was not done, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failed<T> {
+    /// Which.
+    pub what: T,
+    /// Why not.
+    pub why: Refusal,
+}
+
+/// What became of a list of names. Every name is in exactly one of the two lists.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[must_use]
+pub struct Batch<T> {
+    /// Done, or found done already.
+    pub done: Vec<T>,
+    /// Not done.
+    pub failed: Vec<Failed<T>>,
+    /// Whether all that was done was done by one call.
+    pub atomic: bool,
+}
+
+impl<T> Batch<T> {
+    fn empty() -> Self {
+        Self { done: Vec::new(), failed: Vec::new(), atomic: true }
+    }
+
+    /// Counts those that failed for this reason as done: they are as they should be.
+    pub(crate) fn forgive(mut self, reason: Refusal) -> Self {
+        let (forgiven, failed) = self.failed.into_iter().partition(|failed| failed.why == reason);
+        self.failed = failed;
+        self.done.extend(Vec::into_iter(forgiven).map(|failed: Failed<T>| failed.what));
+        self
+    }
+}
+
+/// Runs `call` on all names; on failure drops the names it blames, or halves the list where it blames none, until every
+/// name is done or has its own reason. A call that only touches what is left cannot undo what was done before.
+pub(crate) fn by_name(
+    names: &[SnapshotName],
+    call: impl Fn(&[SnapshotName]) -> Result<(), CallFailure>,
+) -> Batch<SnapshotName> {
+    let mut batch = Batch::empty();
+    let mut waiting = if names.is_empty() { Vec::new() } else { vec![names.to_vec()] };
+    let mut calls_that_did = 0;
+    while let Some(names) = waiting.pop() {
+        let Err(failure) = call(&names) else {
+            calls_that_did += 1;
+            batch.done.extend(names);
+            continue;
+        };
+        let mut blamed: HashMap<SnapshotName, Refusal> = failure.each.into_iter().collect();
+        blamed.retain(|name, _| names.contains(name));
+        if failure.whole == Refusal::Suspended || (blamed.is_empty() && names.len() == 1) {
+            let why = failure.whole;
+            batch.failed.extend(names.into_iter().map(|what| Failed { what, why: why.clone() }));
+        } else if blamed.is_empty() {
+            let (front, back) = names.split_at(names.len() / 2);
+            waiting.extend([back.to_vec(), front.to_vec()]);
+        } else {
+            let (bad, good): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| blamed.contains_key(name));
+            batch.failed.extend(bad.into_iter().filter_map(|what| blamed.remove(&what).map(|why| Failed { what, why })));
+            waiting.extend((!good.is_empty()).then_some(good));
+        }
+    }
+    batch.atomic = calls_that_did <= 1;
+    batch
+}
+
+/// Lists the targets again, leaves out those whose name now belongs to another snapshot, and runs `call` on the rest.
+/// One that is gone counts as done: nothing is left to do.
+pub(crate) fn by_identity(
+    lister: &(impl Lister + ?Sized),
+    targets: &[Target],
+    call: impl Fn(&[SnapshotName]) -> Result<(), CallFailure>,
+) -> Batch<Target> {
+    let mut batch = Batch::empty();
+    let mut datasets: Vec<DatasetName> = targets.iter().map(|target| target.name.dataset().clone()).collect();
+    datasets.sort();
+    datasets.dedup();
+    let now: HashMap<SnapshotName, Guid> = match lister.snapshots(Scope::Datasets(&datasets)) {
+        Ok(rows) => rows.into_iter().map(|(name, guid, _)| (name, guid)).collect(),
+        Err(error) => {
+            let why = Refusal::Unlisted(error.to_string());
+            batch.failed = targets.iter().map(|t| Failed { what: t.clone(), why: why.clone() }).collect();
+            return batch;
+        }
+    };
+    let mut meant: HashMap<SnapshotName, Target> = HashMap::new();
+    for target in targets {
+        match now.get(&target.name) {
+            None => batch.done.push(target.clone()),
+            Some(guid) if *guid == target.guid => drop(meant.insert(target.name.clone(), target.clone())),
+            Some(_) => batch.failed.push(Failed { what: target.clone(), why: Refusal::OtherGuid }),
+        }
+    }
+    let mut names: Vec<SnapshotName> = meant.keys().cloned().collect();
+    names.sort();
+    let by_name = by_name(&names, call);
+    batch.done.extend(by_name.done.iter().filter_map(|name| meant.get(name).cloned()));
+    batch.failed.extend(
+        by_name.failed.into_iter().filter_map(|f| Some(Failed { what: meant.get(&f.what)?.clone(), why: f.why })),
+    );
+    batch.atomic = by_name.atomic;
+    batch.forgive(Refusal::NotFound)
+}

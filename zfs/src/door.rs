@@ -1,0 +1,274 @@
+//! What each role may ask of ZFS. The types are the first fence: what zamd-snap holds has no destroy method.
+
+use crate::batch::{self, Batch, CallFailure};
+use crate::{real::Real, sim::Sim};
+use std::path::PathBuf;
+use zam_names::{Bookmark, Dataset, DatasetName, Guid, HoldTag, Pool, PoolName, Snapshot, SnapshotName, Target};
+
+/// Why nothing could be learnt or done. What happened to single names is in a [`Batch`] instead.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A command could not be started, was killed, or took longer than its limit.
+    #[error("cannot run {command}")]
+    Run {
+        /// The whole command line.
+        command: String,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A command ended with a failure.
+    #[error("{command} failed: {stderr}")]
+    Failed {
+        /// The whole command line.
+        command: String,
+        /// What it wrote to standard error, verbatim.
+        stderr: String,
+    },
+    /// A command's answer is not in the form that its manual promises.
+    #[error("cannot understand the answer of {command}: {why}, in the line {line:?}")]
+    Answer {
+        /// The whole command line.
+        command: String,
+        /// What was expected.
+        why: String,
+        /// The line as it came.
+        line: String,
+    },
+    /// The simulated pool's folder cannot be read or written.
+    #[error("cannot use the simulated pools in {}: {why}", folder.display())]
+    Sim {
+        /// The folder.
+        folder: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+/// What to list the snapshots of.
+#[derive(Clone, Copy, Debug)]
+pub enum Scope<'a> {
+    /// Every dataset of a pool.
+    Pool(&'a PoolName),
+    /// These datasets alone, not what is below them. One that is gone is left out of the answer.
+    Datasets(&'a [DatasetName]),
+}
+
+/// To whom a right was delegated (`zfs-allow(8)`).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum GrantWho {
+    /// A user, by name or, where the name is unknown, by number.
+    User(String),
+    /// A group likewise.
+    Group(String),
+    /// Everybody.
+    Everyone,
+    /// Whoever creates a dataset below (`-c`).
+    Creator,
+}
+
+/// Where below the dataset a grant holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum GrantScope {
+    /// `-l`: the dataset alone.
+    Local,
+    /// `-d`: what is below it, and its own snapshots.
+    Descendent,
+    /// Neither flag: both.
+    Both,
+}
+
+/// One line of `zfs allow DATASET`, set on that very dataset.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Grant {
+    /// Where it was set.
+    pub dataset: DatasetName,
+    /// Who has it.
+    pub who: GrantWho,
+    /// How far it reaches.
+    pub scope: GrantScope,
+    /// The permissions, sorted.
+    pub permissions: Vec<String>,
+}
+
+/// Looking. Needs no right at all; every role and zamctl can.
+pub trait Lister {
+    /// The imported pools.
+    ///
+    /// # Errors
+    /// If the listing fails or cannot be understood.
+    fn pools(&self) -> Result<Vec<Pool>, Error>;
+
+    /// The filesystems and volumes of a pool in the order of their names, each with an empty list of snapshots.
+    ///
+    /// # Errors
+    /// If the listing fails or cannot be understood, for instance because the pool is not imported.
+    fn datasets(&self, pool: &PoolName) -> Result<Vec<Dataset>, Error>;
+
+    /// Name, GUID and createtxg of snapshots (the fast path of OpenZFS 2.2 and later), in no order.
+    ///
+    /// # Errors
+    /// If the listing fails or cannot be understood.
+    fn snapshots(&self, scope: Scope<'_>) -> Result<Vec<(SnapshotName, Guid, zam_names::CreateTxg)>, Error>;
+
+    /// Everything about the named snapshots but their holds' tags (`holds` stays empty where `userrefs` is 0; else it is
+    /// asked). One that is gone is left out of the answer. The slow path: for new GUIDs and candidates.
+    ///
+    /// # Errors
+    /// If the listing fails or cannot be understood.
+    fn details(&self, names: &[SnapshotName]) -> Result<Vec<(SnapshotName, Snapshot)>, Error>;
+
+    /// The tags on each of the named snapshots; gone ones are left out.
+    ///
+    /// # Errors
+    /// If the listing fails or cannot be understood.
+    fn holds(&self, names: &[SnapshotName]) -> Result<Vec<(SnapshotName, Vec<HoldTag>)>, Error>;
+
+    /// The bookmarks of a pool.
+    ///
+    /// # Errors
+    /// If the listing fails or cannot be understood.
+    fn bookmarks(&self, pool: &PoolName) -> Result<Vec<Bookmark>, Error>;
+
+    /// The delegated rights that are set on this very dataset.
+    ///
+    /// # Errors
+    /// If the listing fails or cannot be understood.
+    fn grants(&self, dataset: &DatasetName) -> Result<Vec<Grant>, Error>;
+}
+
+/// Taking snapshots.
+pub trait Snapshotter: Lister {
+    /// Takes all of them, of one pool, in one transaction where ZFS lets it; what stands in the way is dropped and the
+    /// rest tried again, in which case the batch says that it was not atomic.
+    fn snapshot(&self, names: &[SnapshotName]) -> Batch<SnapshotName>;
+}
+
+/// Holding and releasing.
+pub trait Keeper: Lister {
+    /// Puts the hold on each; one that has it already counts as done.
+    fn hold(&self, tag: &HoldTag, names: &[SnapshotName]) -> Batch<SnapshotName>;
+
+    /// Takes the hold off each whose GUID is still the one meant; one that has it no more counts as done.
+    fn release(&self, tag: &HoldTag, targets: &[Target]) -> Batch<Target>;
+}
+
+/// Destroying snapshots, never anything else.
+pub trait Destroyer: Lister {
+    /// Destroys each whose GUID is still the one meant; never deferred, never recursive, never forced. One that is gone
+    /// already counts as done.
+    fn destroy(&self, targets: &[Target]) -> Batch<Target>;
+}
+
+/// The single calls that a machine offers: each is all or nothing as far as ZFS is, and may fail without saying for whom.
+/// Private to this crate: roles get the retrying, comparing verbs above.
+pub(crate) trait Machine: Lister {
+    fn call_snapshot(&self, names: &[SnapshotName]) -> Result<(), CallFailure>;
+    fn call_hold(&self, tag: &HoldTag, names: &[SnapshotName]) -> Result<(), CallFailure>;
+    fn call_release(&self, tag: &HoldTag, names: &[SnapshotName]) -> Result<(), CallFailure>;
+    fn call_destroy(&self, names: &[SnapshotName]) -> Result<(), CallFailure>;
+}
+
+/// Which ZFS to open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Open {
+    /// This machine's.
+    Real,
+    /// The simulated pools in this folder, as the role or unix user of this name.
+    Sim {
+        /// The folder, shared by all processes that play on it.
+        folder: PathBuf,
+        /// Whose grants apply.
+        user: String,
+    },
+}
+
+impl Open {
+    fn machine(&self) -> Box<dyn Machine + Send> {
+        match self {
+            Self::Real => Box::new(Real::open()),
+            Self::Sim { folder, user } => Box::new(Sim::open(folder, user)),
+        }
+    }
+
+    /// A door that only looks.
+    #[must_use]
+    pub fn lister(&self) -> Box<dyn Lister + Send> {
+        match self {
+            Self::Real => Box::new(Real::open()),
+            Self::Sim { folder, user } => Box::new(Sim::open(folder, user)),
+        }
+    }
+
+    /// What zamd-snap gets.
+    #[must_use]
+    pub fn for_snap(&self) -> SnapDoor {
+        SnapDoor(self.machine())
+    }
+
+    /// What zamd-prune gets.
+    #[must_use]
+    pub fn for_prune(&self) -> PruneDoor {
+        PruneDoor(self.machine())
+    }
+}
+
+/// zamd-snap's door: list, snapshot, hold, release.
+pub struct SnapDoor(Box<dyn Machine + Send>);
+
+/// zamd-prune's door: list, destroy snapshots.
+pub struct PruneDoor(Box<dyn Machine + Send>);
+
+impl Snapshotter for SnapDoor {
+    fn snapshot(&self, names: &[SnapshotName]) -> Batch<SnapshotName> {
+        batch::by_name(names, |names| self.0.call_snapshot(names))
+    }
+}
+
+impl Keeper for SnapDoor {
+    fn hold(&self, tag: &HoldTag, names: &[SnapshotName]) -> Batch<SnapshotName> {
+        batch::by_name(names, |names| self.0.call_hold(tag, names)).forgive(batch::Refusal::TagExists)
+    }
+
+    fn release(&self, tag: &HoldTag, targets: &[Target]) -> Batch<Target> {
+        batch::by_identity(&*self.0, targets, |names| self.0.call_release(tag, names)).forgive(batch::Refusal::NoTag)
+    }
+}
+
+impl Destroyer for PruneDoor {
+    fn destroy(&self, targets: &[Target]) -> Batch<Target> {
+        batch::by_identity(&*self.0, targets, |names| self.0.call_destroy(names))
+    }
+}
+
+/// Passes every question of [`Lister`] on.
+macro_rules! lists_through {
+    ($door:ty) => {
+        impl Lister for $door {
+            fn pools(&self) -> Result<Vec<Pool>, Error> {
+                self.0.pools()
+            }
+            fn datasets(&self, pool: &PoolName) -> Result<Vec<Dataset>, Error> {
+                self.0.datasets(pool)
+            }
+            fn snapshots(&self, scope: Scope<'_>) -> Result<Vec<(SnapshotName, Guid, zam_names::CreateTxg)>, Error> {
+                self.0.snapshots(scope)
+            }
+            fn details(&self, names: &[SnapshotName]) -> Result<Vec<(SnapshotName, Snapshot)>, Error> {
+                self.0.details(names)
+            }
+            fn holds(&self, names: &[SnapshotName]) -> Result<Vec<(SnapshotName, Vec<HoldTag>)>, Error> {
+                self.0.holds(names)
+            }
+            fn bookmarks(&self, pool: &PoolName) -> Result<Vec<Bookmark>, Error> {
+                self.0.bookmarks(pool)
+            }
+            fn grants(&self, dataset: &DatasetName) -> Result<Vec<Grant>, Error> {
+                self.0.grants(dataset)
+            }
+        }
+    };
+}
+
+lists_through!(SnapDoor);
+lists_through!(PruneDoor);
