@@ -3,7 +3,7 @@
 
 use crate::door::{Lister, Scope};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use zam_names::{DatasetName, Guid, SnapshotName, Target};
 
 /// Why ZFS refused a name or a call.
@@ -47,7 +47,11 @@ pub enum Refusal {
     Other(String),
 }
 
-/// How a single call of ZFS failed.
+/// What a single call of ZFS gave: those that it passed over although it succeeded for the rest (`lzc_hold` and
+/// `lzc_release` do so for a snapshot or a tag that is gone), or why it did nothing at all.
+pub type CallResult = Result<Vec<(SnapshotName, Refusal)>, CallFailure>;
+
+/// How a single call of ZFS failed: it changed nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallFailure {
     /// What the call as a whole returned.
@@ -95,33 +99,45 @@ impl<T> Batch<T> {
 /// name is done or has its own reason. A call that only touches what is left cannot undo what was done before.
 pub(crate) fn by_name(
     names: &[SnapshotName],
-    call: impl Fn(&[SnapshotName]) -> Result<(), CallFailure>,
+    call: impl Fn(&[SnapshotName]) -> CallResult,
 ) -> Batch<SnapshotName> {
     let mut batch = Batch::empty();
-    let mut waiting = if names.is_empty() { Vec::new() } else { vec![names.to_vec()] };
     let mut calls_that_did = 0;
+    let mut waiting = vec![each_once(names)];
     while let Some(names) = waiting.pop() {
-        let Err(failure) = call(&names) else {
-            calls_that_did += 1;
-            batch.done.extend(names);
+        if names.is_empty() {
             continue;
+        }
+        let (passed_over, failure) = match call(&names) {
+            Ok(passed_over) => (passed_over, None),
+            Err(CallFailure { whole, each }) => (each, Some(whole)),
         };
-        let mut blamed: HashMap<SnapshotName, Refusal> = failure.each.into_iter().collect();
-        blamed.retain(|name, _| names.contains(name));
-        if failure.whole == Refusal::Suspended || (blamed.is_empty() && names.len() == 1) {
-            let why = failure.whole;
-            batch.failed.extend(names.into_iter().map(|what| Failed { what, why: why.clone() }));
-        } else if blamed.is_empty() {
-            let (front, back) = names.split_at(names.len() / 2);
-            waiting.extend([back.to_vec(), front.to_vec()]);
-        } else {
-            let (bad, good): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| blamed.contains_key(name));
-            batch.failed.extend(bad.into_iter().filter_map(|what| blamed.remove(&what).map(|why| Failed { what, why })));
-            waiting.extend((!good.is_empty()).then_some(good));
+        let blamed: HashMap<SnapshotName, Refusal> = passed_over.into_iter().collect();
+        let (bad, good): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| blamed.contains_key(name));
+        batch.failed.extend(bad.iter().filter_map(|name| Some(Failed { what: name.clone(), why: blamed.get(name)?.clone() })));
+        match failure {
+            None => {
+                calls_that_did += usize::from(!good.is_empty());
+                batch.done.extend(good);
+            }
+            Some(why) if why == Refusal::Suspended || (bad.is_empty() && good.len() == 1) => {
+                batch.failed.extend(good.into_iter().map(|what| Failed { what, why: why.clone() }));
+            }
+            Some(_) if bad.is_empty() => {
+                let (front, back) = good.split_at(good.len() / 2);
+                waiting.extend([back.to_vec(), front.to_vec()]);
+            }
+            Some(_) => waiting.push(good),
         }
     }
     batch.atomic = calls_that_did <= 1;
     batch
+}
+
+/// The names in their order, each once: ZFS takes a name given twice for one.
+fn each_once(names: &[SnapshotName]) -> Vec<SnapshotName> {
+    let mut seen = HashSet::new();
+    names.iter().filter(|name| seen.insert(*name)).cloned().collect()
 }
 
 /// Lists the targets again, leaves out those whose name now belongs to another snapshot, and runs `call` on the rest.
@@ -129,7 +145,7 @@ pub(crate) fn by_name(
 pub(crate) fn by_identity(
     lister: &(impl Lister + ?Sized),
     targets: &[Target],
-    call: impl Fn(&[SnapshotName]) -> Result<(), CallFailure>,
+    call: impl Fn(&[SnapshotName]) -> CallResult,
 ) -> Batch<Target> {
     let mut batch = Batch::empty();
     let mut datasets: Vec<DatasetName> = targets.iter().map(|target| target.name.dataset().clone()).collect();

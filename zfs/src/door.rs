@@ -1,6 +1,6 @@
 //! What each role may ask of ZFS. The types are the first fence: what zamd-snap holds has no destroy method.
 
-use crate::batch::{self, Batch, CallFailure};
+use crate::batch::{self, Batch, CallResult};
 use crate::{real::Real, sim::Sim};
 use std::path::PathBuf;
 use zam_names::{Bookmark, Dataset, DatasetName, Guid, HoldTag, Pool, PoolName, Snapshot, SnapshotName, Target};
@@ -161,12 +161,13 @@ pub trait Destroyer: Lister {
 }
 
 /// The single calls that a machine offers: each is all or nothing as far as ZFS is, and may fail without saying for whom.
+/// A hold that is there already fails the call ([`Refusal::TagExists`](batch::Refusal)); a missing snapshot or tag does not, it is passed over.
 /// Private to this crate: roles get the retrying, comparing verbs above.
 pub(crate) trait Machine: Lister {
-    fn call_snapshot(&self, names: &[SnapshotName]) -> Result<(), CallFailure>;
-    fn call_hold(&self, tag: &HoldTag, names: &[SnapshotName]) -> Result<(), CallFailure>;
-    fn call_release(&self, tag: &HoldTag, names: &[SnapshotName]) -> Result<(), CallFailure>;
-    fn call_destroy(&self, names: &[SnapshotName]) -> Result<(), CallFailure>;
+    fn call_snapshot(&self, names: &[SnapshotName]) -> CallResult;
+    fn call_hold(&self, tag: &HoldTag, names: &[SnapshotName]) -> CallResult;
+    fn call_release(&self, tag: &HoldTag, names: &[SnapshotName]) -> CallResult;
+    fn call_destroy(&self, names: &[SnapshotName]) -> CallResult;
 }
 
 /// Which ZFS to open.

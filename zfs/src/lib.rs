@@ -9,5 +9,5 @@ pub mod index;
 pub mod real;
 pub mod sim;
 
-pub use batch::{Batch, CallFailure, Failed, Refusal};
+pub use batch::{Batch, CallFailure, CallResult, Failed, Refusal};
 pub use door::{Destroyer, Error, Grant, GrantScope, GrantWho, Keeper, Lister, Open, PruneDoor, Scope, SnapDoor, Snapshotter};
