@@ -97,10 +97,7 @@ impl<T> Batch<T> {
 
 /// Runs `call` on all names; on failure drops the names it blames, or halves the list where it blames none, until every
 /// name is done or has its own reason. A call that only touches what is left cannot undo what was done before.
-pub(crate) fn by_name(
-    names: &[SnapshotName],
-    call: impl Fn(&[SnapshotName]) -> CallResult,
-) -> Batch<SnapshotName> {
+pub(crate) fn by_name(names: &[SnapshotName], call: impl Fn(&[SnapshotName]) -> CallResult) -> Batch<SnapshotName> {
     let mut batch = Batch::empty();
     let mut calls_that_did = 0;
     let mut waiting = vec![each_once(names)];
@@ -114,7 +111,9 @@ pub(crate) fn by_name(
         };
         let blamed: HashMap<SnapshotName, Refusal> = passed_over.into_iter().collect();
         let (bad, good): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| blamed.contains_key(name));
-        batch.failed.extend(bad.iter().filter_map(|name| Some(Failed { what: name.clone(), why: blamed.get(name)?.clone() })));
+        batch
+            .failed
+            .extend(bad.iter().filter_map(|name| Some(Failed { what: name.clone(), why: blamed.get(name)?.clone() })));
         match failure {
             None => {
                 calls_that_did += usize::from(!good.is_empty());

@@ -1,0 +1,170 @@
+//! Simulated pools in a folder, shared by all processes that open it: for tests and for the demonstration on a machine
+//! without ZFS. What ZFS would refuse is refused here, in the same shape, so that what is tried here holds there; the
+//! suite in [`contract`](crate::contract) runs on both.
+
+mod admin;
+mod calls;
+mod grants;
+mod state;
+mod store;
+mod tree;
+
+pub use admin::{Admin, AdminError};
+
+use crate::batch::{CallFailure, CallResult, Refusal};
+use crate::door::{Error, Grant, Lister, Machine, Scope};
+use calls::Destroy;
+use state::PoolState;
+use std::collections::BTreeMap;
+use std::path::Path;
+use store::Store;
+use zam_names::{
+    Bookmark, BookmarkName, CreateTxg, Dataset, DatasetName, Guid, HoldTag, Pool, PoolName, Snapshot, SnapshotName,
+    UnixTime,
+};
+
+/// The simulated pools of a folder, as one unix user sees them. `root` may do everything, anybody else what [`Admin`]
+/// allowed him.
+#[derive(Clone, Debug)]
+pub struct Sim {
+    store: Store,
+    user: String,
+}
+
+impl Sim {
+    /// Opens the folder; it need not exist until something is asked.
+    #[must_use]
+    pub fn open(folder: &Path, user: &str) -> Self {
+        Self { store: Store::at(folder), user: user.to_owned() }
+    }
+
+    fn pool(&self, name: &PoolName) -> Result<PoolState, Error> {
+        let pool = self.store.imported(name)?;
+        pool.ok_or_else(|| self.store.error(format!("cannot open '{name}': no such pool")))
+    }
+
+    /// The pools in which the names are, each with its names; a name in a missing pool is left out.
+    fn by_pool<'a>(&self, names: &'a [SnapshotName]) -> Result<Vec<(PoolState, Vec<&'a SnapshotName>)>, Error> {
+        let mut pools: BTreeMap<PoolName, Vec<&SnapshotName>> = BTreeMap::new();
+        for name in names {
+            pools.entry(name.dataset().pool()).or_default().push(name);
+        }
+        let mut opened = Vec::new();
+        for (pool, names) in pools {
+            opened.extend(self.store.imported(&pool)?.map(|pool| (pool, names)));
+        }
+        Ok(opened)
+    }
+
+    /// One call to the one pool of all names.
+    fn call(&self, names: &[SnapshotName], call: impl FnOnce(&mut PoolState, UnixTime) -> CallResult) -> CallResult {
+        let Some(pool) = names.first().map(|name| name.dataset().pool()) else {
+            return Ok(Vec::new());
+        };
+        if names.iter().any(|name| name.dataset().pool() != pool) {
+            return Err(whole(Refusal::Other("names of several pools in one call (EXDEV)".to_owned())));
+        }
+        self.store.change(&pool, |state, now| match state {
+            Some(state) => call(state, now),
+            None => Err(whole(Refusal::NotFound)),
+        })
+    }
+}
+
+impl Lister for Sim {
+    fn pools(&self) -> Result<Vec<Pool>, Error> {
+        let pools = self.store.all()?;
+        Ok(pools.iter().filter(|pool| pool.health != state::Health::Exported).map(PoolState::listed).collect())
+    }
+
+    fn datasets(&self, pool: &PoolName) -> Result<Vec<Dataset>, Error> {
+        Ok(self.pool(pool)?.listed_datasets())
+    }
+
+    fn snapshots(&self, scope: Scope<'_>) -> Result<Vec<(SnapshotName, Guid, CreateTxg)>, Error> {
+        let mut pools = BTreeMap::new();
+        let (pool, wanted) = match scope {
+            Scope::Pool(pool) => (Some(self.pool(pool)?), None),
+            Scope::Datasets(names) => {
+                for pool in names.iter().map(DatasetName::pool) {
+                    if let Some(state) = self.store.imported(&pool)? {
+                        pools.insert(pool, state);
+                    }
+                }
+                (None, Some(names))
+            }
+        };
+        let is_wanted = |name: &DatasetName| wanted.is_none_or(|wanted| wanted.contains(name));
+        let mut rows = Vec::new();
+        for (dataset, state) in pool.iter().chain(pools.values()).flat_map(|pool| &pool.datasets) {
+            if !is_wanted(dataset) {
+                continue;
+            }
+            for (tag, snapshot) in &state.snapshots {
+                let name = dataset.at(tag).map_err(|e| self.store.error(e))?;
+                rows.push((name, snapshot.guid, snapshot.createtxg));
+            }
+        }
+        Ok(rows)
+    }
+
+    fn details(&self, names: &[SnapshotName]) -> Result<Vec<(SnapshotName, Snapshot)>, Error> {
+        let found = |(pool, names): &(PoolState, Vec<&SnapshotName>)| -> Vec<_> {
+            names.iter().filter_map(|name| Some(((*name).clone(), pool.listed_snapshot(name)?))).collect()
+        };
+        Ok(self.by_pool(names)?.iter().flat_map(found).collect())
+    }
+
+    fn holds(&self, names: &[SnapshotName]) -> Result<Vec<(SnapshotName, Vec<HoldTag>)>, Error> {
+        Ok(self.details(names)?.into_iter().map(|(name, snapshot)| (name, snapshot.holds)).collect())
+    }
+
+    fn bookmarks(&self, pool: &PoolName) -> Result<Vec<Bookmark>, Error> {
+        let pool = self.pool(pool)?;
+        let mut rows = Vec::new();
+        for (dataset, state) in &pool.datasets {
+            for (tag, mark) in &state.bookmarks {
+                let name = BookmarkName::new(dataset.clone(), tag.clone()).map_err(|e| self.store.error(e))?;
+                rows.push(Bookmark { name, guid: mark.guid, createtxg: mark.createtxg });
+            }
+        }
+        Ok(rows)
+    }
+
+    fn grants(&self, dataset: &DatasetName) -> Result<Vec<Grant>, Error> {
+        let pool = self.pool(&dataset.pool())?;
+        let missing = || self.store.error(format!("cannot open '{dataset}': dataset does not exist"));
+        let state = pool.datasets.get(dataset).ok_or_else(missing)?;
+        let mut grants: Vec<_> = state.grants.iter().map(|grant| grant.listed(dataset)).collect();
+        grants.sort();
+        Ok(grants)
+    }
+}
+
+impl Machine for Sim {
+    fn call_snapshot(&self, names: &[SnapshotName]) -> CallResult {
+        self.call(names, |pool, now| pool.call_snapshot(&self.user, names, now))
+    }
+
+    fn call_hold(&self, tag: &HoldTag, names: &[SnapshotName]) -> CallResult {
+        self.call(names, |pool, now| pool.call_hold(&self.user, tag, names, now))
+    }
+
+    fn call_release(&self, tag: &HoldTag, names: &[SnapshotName]) -> CallResult {
+        self.call(names, |pool, now| pool.call_release(&self.user, tag, names, now))
+    }
+
+    fn call_destroy(&self, names: &[SnapshotName]) -> CallResult {
+        self.call(names, |pool, now| pool.call_destroy(&self.user, names, Destroy::Now, now))
+    }
+}
+
+impl From<Error> for CallFailure {
+    fn from(error: Error) -> Self {
+        whole(Refusal::Other(error.to_string()))
+    }
+}
+
+fn whole(whole: Refusal) -> CallFailure {
+    CallFailure { whole, each: Vec::new() }
+}
