@@ -7,7 +7,8 @@
 #   guest.sh ssh CMD...           run a command as root (words are joined by a blank, as ssh does)
 #   guest.sh push FILE... DEST    copy into the guest
 #   guest.sh pull SRC DEST        copy out of it
-#   guest.sh reset                back to the state right after `up`, disk and memory
+#   guest.sh reset [STATE]        back to the state right after `up` (or to one that `save` left), disk and memory
+#   guest.sh save STATE           save disk and memory under a name
 #   guest.sh kill                 power cut: QEMU dies by SIGKILL
 #   guest.sh boot                 cold boot of the same disk, after `kill`
 #   guest.sh down                 end it and remove its folder
@@ -21,6 +22,7 @@ if [[ ${BASH_SOURCE[0]} == "$0" ]]; then
 fi
 
 LAB_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck disable=SC2034 # image.sh uses it
 LAB_CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/zam-lab
 LAB_RUN=${TMPDIR:-/tmp}/zam-lab-$UID
 
@@ -31,6 +33,7 @@ lab_die() { lab_say "$*"; return 1; }
 # lab_qemu_args DISK RAMSIZE: the words after the program's name that decide what the guest sees.
 lab_qemu_args() {
     local base=$1 disk=$2 port=$3
+    # shellcheck disable=SC2054 # the commas are QEMU's
     LAB_QEMU_ARGS=(
         # A stock kernel hangs under some nested KVMs, so this is emulation, everywhere the same.
         -machine pc -accel "tcg,thread=multi" -cpu Westmere -smp 2 -m 2048
@@ -54,7 +57,7 @@ lab_instance() {
     if [[ -z $name ]]; then
         found=("$LAB_RUN"/*/)
         [[ ${#found[@]} -eq 1 && -d ${found[0]} ]] || {
-            lab_die "which guest? set ZAM_LAB_INSTANCE to one of: $(ls "$LAB_RUN" 2>/dev/null | tr '\n' ' ')"
+            lab_die "which guest? set ZAM_LAB_INSTANCE to one of: $(guest_status | cut -d ' ' -f 1 | tr '\n' ' ')"
             return
         }
         name=$(basename "${found[0]}")
@@ -78,27 +81,19 @@ lab_start() {
     for try in 1 2 3 4 5 6 7 8; do
         port=$((20000 + (RANDOM * 32768 + RANDOM) % 40000))
         lab_qemu_args "$base" "$LAB_I/disk.qcow2" "$port"
-        rm -f "$LAB_I/qmp"
+        rm -f "$LAB_I/qmp" "$LAB_I/pid"
         # fd 9: while QEMU lives it holds a shared lock on the image, so that nobody removes that as out of date.
-        # The guest must not get signals meant for the terminal, hence setsid.
-        setsid qemu-system-x86_64 "${LAB_QEMU_ARGS[@]}" \
-            -name "zam-lab-$(basename "$LAB_I")" \
-            -serial "file:$LAB_I/console.log" \
-            -qmp "unix:$LAB_I/qmp,server=on,wait=off" \
-            "$@" </dev/null >"$LAB_I/qemu.log" 2>&1 9>"$base/in-use" &
-        echo $! >"$LAB_I/pid"
-        disown $!
-        flock -s "$base/in-use" true
-        for _ in $(seq 100); do
-            [[ -S $LAB_I/qmp ]] && break
-            lab_alive || break
-            sleep 0.1
-        done
-        if lab_alive && [[ -S $LAB_I/qmp ]]; then
+        if (
+            exec 9>"$base/in-use"
+            flock -s 9
+            exec qemu-system-x86_64 "${LAB_QEMU_ARGS[@]}" \
+                -name "zam-lab-${LAB_I##*/}" -serial "file:$LAB_I/console.log" \
+                -qmp "unix:$LAB_I/qmp,server=on,wait=off" -daemonize -pidfile "$LAB_I/pid" "$@"
+        ) </dev/null >"$LAB_I/qemu.log" 2>&1; then
             echo "$port" >"$LAB_I/port"
             return 0
         fi
-        grep -q 'Could not set up host forwarding' "$LAB_I/qemu.log" || break
+        grep -q 'host forwarding' "$LAB_I/qemu.log" || break
         lab_say "port $port is taken (try $try)"
     done
     lab_die "QEMU did not start: $(cat "$LAB_I/qemu.log")"
@@ -108,6 +103,7 @@ lab_start() {
 lab_monitor() {
     local reply fd_in fd_out pid said=1
     coproc LAB_QMP { exec socat -t 600 STDIO "UNIX-CONNECT:$LAB_I/qmp" 2>/dev/null; }
+    # LAB_QMP is unset as soon as socat ends
     pid=$LAB_QMP_PID fd_out=${LAB_QMP[0]} fd_in=${LAB_QMP[1]}
     printf '{"execute":"qmp_capabilities"}\n' >&"$fd_in"
     while IFS= read -r -t 30 reply <&"$fd_out"; do [[ $reply == *'"return"'* ]] && break; done
@@ -124,8 +120,8 @@ lab_monitor() {
         fi
         [[ $reply == *'"error":'* ]] && { lab_say "monitor: $reply"; break; }
     done
-    kill "$pid" 2>/dev/null
-    wait "$pid" 2>/dev/null
+    kill "$pid" 2>/dev/null || true
+    wait "$pid" 2>/dev/null || true
     return $said
 }
 
@@ -209,8 +205,17 @@ guest_reset() {
     lab_instance || return
     lab_alive || { lab_die "the guest is not running"; return; }
     lab_disconnect
-    lab_monitor "loadvm booted" || return
+    lab_monitor "loadvm ${1:-booted}" || return
     lab_connect 60 && lab_set_clock
+}
+
+guest_save() {
+    lab_instance || return
+    lab_alive || { lab_die "the guest is not running"; return; }
+    # A connection must not be part of the state.
+    lab_disconnect
+    sleep 1
+    lab_monitor "savevm $1" && lab_connect 60
 }
 
 guest_kill() {
@@ -220,6 +225,7 @@ guest_kill() {
     pid=$(cat "$LAB_I/pid")
     kill -KILL "$pid"
     while kill -0 "$pid" 2>/dev/null; do sleep 0.05; done
+    rm -f "$LAB_I/pid"
     lab_disconnect
 }
 
@@ -259,7 +265,7 @@ guest_status() {
 if [[ ${BASH_SOURCE[0]} == "$0" ]]; then
     verb=${1:-}
     case $verb in
-    up | ssh | push | pull | reset | kill | boot | down | status) shift && "guest_$verb" "$@" ;;
+    up | ssh | push | pull | reset | save | kill | boot | down | status) shift && "guest_$verb" "$@" ;;
     *) sed -n '2,/^$/s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
     esac
 fi

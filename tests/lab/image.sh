@@ -62,6 +62,10 @@ recipe_configure() {
     echo zfs >"$tree/etc/modules-load.d/zfs.conf"
     echo 'options zfs zfs_arc_max=268435456 zfs_arc_min=33554432' >"$tree/etc/modprobe.d/zfs.conf"
 
+    # it fails where there is no vsock
+    install -d "$tree/etc/systemd/system-generators"
+    ln -sf /dev/null "$tree/etc/systemd/system-generators/systemd-ssh-generator"
+
     # There is no time server in here; the host sets the clock. This is what timesyncd would leave.
     printf 'd /run/systemd/timesync 0755 root root -\nf /run/systemd/timesync/synchronized 0644 root root -\n' \
         >"$tree/etc/tmpfiles.d/zam-lab.conf"
@@ -83,6 +87,7 @@ recipe_configure() {
 
     cp "$tree/boot/vmlinuz-$kernel" vmlinuz
     cp "$tree/boot/initrd.img-$kernel" initrd.img
+    # shellcheck disable=SC2016
     chroot "$tree" dpkg-query -W -f '${Package} ${Version}\n' >packages.txt
     rm -rf "$tree/var/cache/apt/archives" "$tree"/var/lib/apt/lists/* "$tree/var/lib/dkms/zfs"/*/build
     install -d "$tree/var/cache/apt/archives/partial" "$tree/root/lab"
@@ -93,8 +98,8 @@ recipe_build() {
     local include
     include=$(IFS=,; echo "${PACKAGES[*]}")
     ssh-keygen -q -t ed25519 -N '' -C zam-lab -f key
-    # shellcheck disable=SC2016
-    mmdebstrap --quiet --mode=root --variant=apt --components=main,contrib --include="$include" \
+    # in a mount namespace of its own: what it mounts in the tree goes with it, however it ends
+    unshare --mount mmdebstrap --verbose --mode=root --variant=apt --components=main,contrib --include="$include" \
         --aptopt='APT::Install-Recommends "false"' --aptopt='Acquire::Retries "5"' --aptopt='Acquire::Check-Date "false"' \
         --dpkgopt=force-unsafe-io "$SUITE" tree
     recipe_configure tree
@@ -114,18 +119,20 @@ try() {
 }
 
 apt_install() {
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends -o Dpkg::Use-Pty=0 "$@" >&2
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends --no-remove -o Dpkg::Use-Pty=0 "$@" >&2
 }
 
 # apt_add_backports: a suite beside the ones that this machine has, from the host that they come from.
 apt_add_backports() {
-    local codename uri signed
+    local codename uri keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+    # shellcheck source=/dev/null
     codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
     # shellcheck disable=SC2016
-    read -r uri signed < <(apt-get indextargets --format '$(REPO_URI) $(SIGNED_BY)' \
-        "Codename: $codename" "Created-By: Packages" "Component: main" | sort -u)
+    uri=$(apt-get indextargets --format '$(REPO_URI)' "Codename: $codename" "Created-By: Packages" "Component: main" |
+        sort -u | head -n 1)
     [[ -n $uri ]] || { lab_die "no apt source of this machine is for $codename"; return; }
-    printf 'deb %s%s %s-backports main\n' "${signed:+[signed-by=$signed] }" "$uri" "$codename" \
+    [[ -f $keyring ]] && keyring="[signed-by=$keyring] " || keyring=
+    printf 'deb %s%s %s-backports main\n' "$keyring" "$uri" "$codename" \
         >/etc/apt/sources.list.d/zam-lab-backports.list
     try apt-get update -q >&2
     echo "$codename-backports"
@@ -142,8 +149,8 @@ host_packages() {
     lab_say "installing on this machine: ${missing[*]}"
     command -v apt-get >/dev/null || { lab_die "no apt-get here: install ${missing[*]} by hand"; return; }
     try apt-get update -q >&2
-    # Where a newer qemu-utils came from backports, its sister must as well.
-    if apt-get install -s -q --no-install-recommends "${missing[@]}" >/dev/null 2>&1; then
+    # Nothing may be removed for it: where a newer qemu-utils came from backports, its sister must as well.
+    if apt-get install -s -q --no-install-recommends --no-remove "${missing[@]}" >/dev/null 2>&1; then
         try apt_install "${missing[@]}"
     else
         suite=$(apt_add_backports)
@@ -160,7 +167,7 @@ cleanup() {
     if [[ -n ${BUILD:-} ]]; then
         if lab_booting; then kill -KILL "$(cat "$LAB_I/pid")" 2>/dev/null || true; fi
         [[ -z ${LAB_I:-} ]] || rm -rf "$LAB_I"
-        rm -rf "$BUILD"
+        rm -rf --one-file-system "$BUILD"
     fi
     exit $status
 }

@@ -1,0 +1,226 @@
+# shellcheck shell=bash
+# Sourced, in the guest, by each scenario:
+#
+#   source "${ZAM_LAB:-/root/lab}/lib.sh"
+#
+# Each check prints one line, `ok …` or `FAIL …`, and the scenario goes on. At the end comes a verdict, and the exit
+# status says whether all went well: a failed check, a script that broke off and a script that checked nothing all fail.
+
+set -euo pipefail
+export LC_ALL=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+
+LAB_POOLS=/var/tmp/lab-pools
+LAB_OK=0
+LAB_FAILED=0
+
+lab_verdict() {
+    local status=$?
+    trap - EXIT
+    if ((status != 0)); then
+        printf 'FAIL the scenario broke off with status %s\n' "$status"
+        LAB_FAILED=$((LAB_FAILED + 1))
+    fi
+    if ((LAB_OK + LAB_FAILED == 0)); then
+        printf 'FAIL the scenario checked nothing\n'
+        LAB_FAILED=1
+    fi
+    printf -- '-- %s ok, %s failed\n' "$LAB_OK" "$LAB_FAILED"
+    ((LAB_FAILED == 0)) || exit 1
+    exit 0
+}
+trap lab_verdict EXIT
+trap 'printf "at %s:%s: %s\n" "${BASH_SOURCE[0]##*/}" "$LINENO" "$BASH_COMMAND"' ERR
+
+# --- checks -----------------------------------------------------------------------------------------------------------
+
+# section TEXT: a heading in the log.
+section() { printf '\n== %s\n' "$*"; }
+
+# note TEXT: a line in the log.
+note() { printf '   %s\n' "$*"; }
+
+pass() {
+    LAB_OK=$((LAB_OK + 1))
+    printf 'ok   %s\n' "$*"
+}
+
+fail() {
+    LAB_FAILED=$((LAB_FAILED + 1))
+    printf 'FAIL %s\n' "$*"
+}
+
+# lab_try CMD...: sets LAB_STATUS and LAB_OUTPUT. CMD may be a function.
+lab_try() {
+    LAB_STATUS=0
+    LAB_OUTPUT=$(trap - EXIT ERR; "$@" 2>&1 </dev/null) || LAB_STATUS=$?
+}
+
+lab_told() {
+    [[ -z $LAB_OUTPUT ]] || printf '%s\n' "$LAB_OUTPUT" | sed -n '1,40s/^/     | /p'
+}
+
+# ok DESC CMD...: CMD must succeed. Its output is in LAB_OUTPUT.
+ok() {
+    local desc=$1
+    shift
+    lab_try "$@"
+    if ((LAB_STATUS == 0)); then pass "$desc"; else
+        fail "$desc: exit $LAB_STATUS from: $*"
+        lab_told
+    fi
+}
+
+# refused DESC CMD...: CMD must fail, and not because it could not be run or hung; prints what it said.
+refused() {
+    local desc=$1
+    shift
+    lab_try "$@"
+    case $LAB_STATUS in
+    0) fail "$desc: was not refused: $*" ;;
+    124 | 126 | 127) fail "$desc: exit $LAB_STATUS is no refusal: $*" ;;
+    *) pass "$desc (refused, exit $LAB_STATUS)" ;;
+    esac
+    lab_told
+}
+
+# refused_with REGEX DESC CMD...: refused, and the message matches.
+refused_with() {
+    local want=$1 desc=$2
+    shift 2
+    lab_try "$@"
+    if ((LAB_STATUS != 0)) && [[ $LAB_OUTPUT =~ $want ]]; then
+        pass "$desc (refused, exit $LAB_STATUS)"
+    else
+        fail "$desc: wanted a refusal that says /$want/, got exit $LAB_STATUS from: $*"
+    fi
+    lab_told
+}
+
+# assert_eq DESC WANT GOT
+assert_eq() {
+    if [[ $2 == "$3" ]]; then pass "$1"; else
+        fail "$1"
+        printf '     | wanted: %s\n     | got:    %s\n' "${2//$'\n'/ ⏎ }" "${3//$'\n'/ ⏎ }"
+    fi
+}
+
+# assert_match DESC REGEX GOT
+assert_match() {
+    if [[ $3 =~ $2 ]]; then pass "$1"; else
+        fail "$1"
+        printf '     | wanted: /%s/\n     | got:    %s\n' "$2" "${3//$'\n'/ ⏎ }"
+    fi
+}
+
+# same DESC CMD1 -- CMD2: both commands must print the same.
+same() {
+    local desc=$1 first=() a b
+    shift
+    while [[ $1 != -- ]]; do
+        first+=("$1")
+        shift
+    done
+    shift
+    a=$("${first[@]}" 2>&1) || true
+    b=$("$@" 2>&1) || true
+    assert_eq "$desc" "$a" "$b"
+}
+
+# wait_for SECONDS CMD...: tries CMD twice a second until it succeeds; fails when the time is over.
+# Use it in a check: ok "the first tick came" wait_for 30 has_snapshot tank/a
+wait_for() {
+    local until=$((SECONDS + $1))
+    shift
+    while :; do
+        if "$@" >/dev/null 2>&1; then return 0; fi
+        if ((SECONDS >= until)); then
+            printf 'still not so: %s\n' "$*"
+            "$@" || true
+            return 1
+        fi
+        sleep 0.5
+    done
+}
+
+# not CMD...
+not() { ! "$@"; }
+
+# --- users ------------------------------------------------------------------------------------------------------------
+
+# as USER CMD...: CMD as that unix user with its groups and nothing of our environment. Not for shell functions.
+as() {
+    local user=$1
+    shift
+    runuser -u "$user" -- /usr/bin/env -i "PATH=$PATH" LC_ALL=C.UTF-8 HOME=/nonexistent USER="$user" "$@"
+}
+
+# make_user NAME [GROUP,...]
+make_user() {
+    id "$1" >/dev/null 2>&1 || useradd --system --user-group --no-create-home --shell /usr/sbin/nologin "$1"
+    [[ -z ${2:-} ]] || usermod -a -G "$2" "$1"
+}
+
+# --- pools ------------------------------------------------------------------------------------------------------------
+
+# make_pool NAME SIZE [ARG...]: a pool on a file; more arguments go to `zpool create`. Mounted under /NAME.
+make_pool() {
+    local name=$1 size=$2
+    shift 2
+    mkdir -p "$LAB_POOLS"
+    truncate -s "$size" "$LAB_POOLS/$name.img"
+    zpool create -f "$@" "$name" "$LAB_POOLS/$name.img"
+}
+
+# drop_pool NAME
+drop_pool() {
+    ! zpool list -H -o name "$1" >/dev/null 2>&1 || zpool destroy -f "$1"
+    rm -f "$LAB_POOLS/$1.img"
+}
+
+# snaps DATASET: the short names of its snapshots, oldest first, one per line.
+snaps() { zfs list -H -t snapshot -o name -s createtxg -d 1 "$1" | sed 's/.*@//'; }
+
+exists() { zfs list -H -o name "$1" >/dev/null 2>&1; }
+gone() { ! exists "$1"; }
+
+# held SNAPSHOT [TAG]
+held() { zfs holds -H "$1" | cut -f 2 | grep -qx -- "${2:-.*}"; }
+
+# zfs_at_least MAJOR.MINOR: of the kernel module that is loaded.
+zfs_at_least() {
+    local have
+    have=$(cat /sys/module/zfs/version)
+    [[ $(printf '%s\n%s\n' "$1" "${have%%-*}" | sort -V | head -n 1) == "$1" ]]
+}
+
+# --- zam --------------------------------------------------------------------------------------------------------------
+
+# install_zam: the package that run.sh brought.
+install_zam() { dpkg -i "${ZAM_LAB:-/root/lab}/zam.deb"; }
+
+# The image tells zam that the clock is synchronised, as systemd-timesyncd would; there is no time server in here.
+clock_synced() { mkdir -p /run/systemd/timesync && touch /run/systemd/timesync/synchronized; }
+clock_unsynced() { rm -f /run/systemd/timesync/synchronized; }
+
+# count_execs CMD...: how many programs CMD starts, itself included. What CMD prints is thrown away.
+count_execs() {
+    local trace
+    trace=$(mktemp)
+    strace -f -qq -e trace=execve,execveat -e signal=none -o "$trace" "$@" >/dev/null 2>&1 || true
+    grep -c ' = 0$' "$trace" || true
+    rm -f "$trace"
+}
+
+# watch_execs FILE PID...: writes to FILE what these processes and their children execute, until `unwatch_execs`.
+watch_execs() {
+    local file=$1 pid args=()
+    shift
+    for pid in "$@"; do args+=(-p "$pid"); done
+    strace -f -qq -e trace=execve,execveat -e signal=none -o "$file" "${args[@]}" >/dev/null 2>&1 &
+    LAB_STRACE=$!
+    sleep 2
+}
+unwatch_execs() {
+    kill -INT "$LAB_STRACE" 2>/dev/null || true
+    wait "$LAB_STRACE" 2>/dev/null || true
+}

@@ -1,0 +1,164 @@
+#!/usr/bin/env bash
+# Runs the lab's scenarios in real Debian guests with real ZFS.
+#
+#   run.sh [--suite SUITE]... [--only NAME]... [--deb FILE] [--bin DIR] [--keep]
+#
+#   --suite SUITE   trixie or bookworm; several times; default both
+#   --only NAME     only this scenario; several times
+#   --deb FILE      the package, in the guest as $ZAM_LAB/zam.deb; without it scenarios that need it fail
+#   --bin DIR       programs, in the guest as $ZAM_LAB/bin/
+#   --keep          leaves the guest of the last scenario running, to look at
+#
+# Each scenario starts from the same saved machine. Logs: target/lab/SUITE/NAME.log (ZAM_LAB_LOGS overrides the
+# folder), and when one fails the guest's journal beside it. Fails if a scenario failed, if one that scenarios.txt
+# names for the suite did not run, or if scenarios/ has one that scenarios.txt does not name.
+# A scenario may say `# timeout: SECONDS` (default 900).
+set -euo pipefail
+
+# shellcheck source=tests/lab/guest.sh
+source "$(dirname "${BASH_SOURCE[0]}")/guest.sh"
+
+SUITES=() ONLY=() DEB='' BIN='' KEEP=
+while (($#)); do
+    case $1 in
+    --suite) SUITES+=("${2:?}") && shift 2 ;;
+    --only) ONLY+=("${2:?}") && shift 2 ;;
+    --deb) DEB=$(realpath -e "${2:?}") && shift 2 ;;
+    --bin) BIN=$(realpath -e "${2:?}") && shift 2 ;;
+    --keep) KEEP=1 && shift ;;
+    *) sed -n '2,/^set/s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
+    esac
+done
+((${#SUITES[@]})) || SUITES=(trixie bookworm)
+
+SCENARIOS=$LAB_DIR/scenarios
+LOGS=${ZAM_LAB_LOGS:-$(cd "$LAB_DIR/../.." && pwd)/target/lab}
+mkdir -p "$LOGS"
+RESULTS=() PASSED=0 FAILED=0
+
+result() { # SUITE NAME VERDICT SECONDS
+    RESULTS+=("$(printf '%-10s %-28s %-10s %5s s' "$@")")
+    if [[ $3 == passed ]]; then PASSED=$((PASSED + 1)); else FAILED=$((FAILED + 1)); fi
+    printf '%s\n' "${RESULTS[-1]}"
+}
+
+wanted() {
+    local name
+    ((${#ONLY[@]})) || return 0
+    for name in "${ONLY[@]}"; do [[ $name == "$1" ]] && return 0; done
+    return 1
+}
+
+# What scenarios.txt names: NAME SUITES per line.
+LIST=$(sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$LAB_DIR/scenarios.txt")
+
+# The list and the folder must agree, before anything is started.
+while read -r name suites _; do
+    [[ -f $SCENARIOS/$name.sh || -f $SCENARIOS/$name.host.sh ]] ||
+        result - "$name" "no script" 0
+    [[ $suites =~ ^(trixie|bookworm)(,(trixie|bookworm))*$ ]] || result - "$name" "bad suites" 0
+done <<<"$LIST"
+for file in "$SCENARIOS"/*.sh; do
+    name=$(basename "$file" .sh)
+    name=${name%.host}
+    grep -qE "^${name}[[:space:]]" <<<"$LIST" || result - "$name" "not listed" 0
+done
+for name in ${ONLY[@]+"${ONLY[@]}"}; do
+    grep -qE "^${name}[[:space:]]" <<<"$LIST" || result - "$name" "unknown" 0
+done
+
+journal() { # NAME
+    {
+        guest_ssh 'journalctl -b --no-pager -o short-precise | tail -n 5000; echo; echo == dmesg; dmesg | tail -n 100' \
+            >"$LOG_DIR/$1.journal" 2>&1
+    } || true
+}
+
+prepare() { # SUITE: leaves a guest with everything in it, saved as `ready`
+    guest_up "$1" || return
+    guest_ssh 'rm -rf /root/lab && mkdir -p /root/lab/bin' &&
+        guest_push "$LAB_DIR/lib.sh" "$SCENARIOS" /root/lab/ || return
+    [[ -z $DEB ]] || guest_push "$DEB" /root/lab/zam.deb || return
+    [[ -z $BIN ]] || guest_push "$BIN/." /root/lab/bin/ || return
+    guest_ssh 'chmod -R a+rX /root/lab && sync' && guest_save ready
+}
+
+# A guest that a power cut left in pieces, or that died, is made anew.
+fresh() { # SUITE
+    if lab_instance && lab_alive && guest_reset ready; then return 0; fi
+    lab_say "the guest does not come back; a new one"
+    guest_down
+    prepare "$1"
+}
+
+scenario() { # SUITE NAME
+    local suite=$1 name=$2 begun=$SECONDS status=0 limit script=$SCENARIOS/$2.sh
+    [[ -f $script ]] || script=$SCENARIOS/$name.host.sh
+    [[ -f $script ]] || return 0 # told above
+    limit=$(sed -n 's/^# timeout: \([0-9]\+\)$/\1/p' "$script" | head -n 1)
+    limit=${limit:-900}
+    if ! fresh "$suite" 2>"$LOG_DIR/$name.log"; then
+        result "$suite" "$name" "no guest" $((SECONDS - begun))
+        return
+    fi
+    case $script in
+    *.host.sh)
+        ZAM_LAB=$LAB_DIR ZAM_LAB_SUITE=$suite ZAM_LAB_TMP=$LAB_I timeout -k 10 "$limit" bash "$script" >>"$LOG_DIR/$name.log" 2>&1 </dev/null ||
+            status=$?
+        ;;
+    *)
+        # timeout on both sides: a guest that hangs must not hang us
+        timeout -k 10 $((limit + 60)) ssh "${LAB_SSH[@]}" -p "$LAB_PORT" -o ControlMaster=no root@127.0.0.1 \
+            "cd /root/lab && ZAM_LAB=/root/lab ZAM_LAB_SUITE=$suite timeout -k 10 $limit bash scenarios/$name.sh" \
+            >>"$LOG_DIR/$name.log" 2>&1 </dev/null || status=$?
+        ;;
+    esac
+    if ((status == 0)); then
+        result "$suite" "$name" passed $((SECONDS - begun))
+    else
+        ((status != 124)) || printf 'FAIL the scenario took more than %s s\n' "$limit" >>"$LOG_DIR/$name.log"
+        journal "$name"
+        result "$suite" "$name" FAILED $((SECONDS - begun))
+        grep -A6 '^FAIL' "$LOG_DIR/$name.log" | sed -n '1,60s/^/    /p' || true
+        printf '    log: %s\n' "$LOG_DIR/$name.log"
+    fi
+}
+
+UP=
+finish() {
+    local status=$?
+    trap - EXIT
+    if [[ -n $UP && -z $KEEP ]]; then guest_down || true; fi
+    exit "$status"
+}
+trap finish EXIT
+trap 'exit 130' INT TERM
+
+for suite in "${SUITES[@]}"; do
+    LOG_DIR=$LOGS/$suite
+    mkdir -p "$LOG_DIR"
+    names=()
+    while read -r name suites _; do
+        [[ ,$suites, == *,$suite,* ]] && wanted "$name" && names+=("$name") && rm -f "$LOG_DIR/$name".{log,journal}
+    done <<<"$LIST"
+    ((${#names[@]})) || continue
+    export ZAM_LAB_INSTANCE=run-$suite-$$
+    UP=1
+    if prepare "$suite"; then
+        lab_ssh_opts
+        for name in "${names[@]}"; do scenario "$suite" "$name"; done
+    else
+        lab_say "no $suite guest"
+    fi
+    for name in "${names[@]}"; do
+        printf '%s\n' ${RESULTS[@]+"${RESULTS[@]}"} | grep -qE "^$suite +$name " || result "$suite" "$name" "not run" 0
+    done
+    if [[ -z $KEEP ]]; then guest_down && UP=; fi
+done
+[[ -z $KEEP ]] || lab_say "guest left running: ZAM_LAB_INSTANCE=$ZAM_LAB_INSTANCE $LAB_DIR/guest.sh ssh"
+
+echo
+printf '%s\n' ${RESULTS[@]+"${RESULTS[@]}"}
+echo
+echo "lab: $PASSED passed, $FAILED failed"
+((FAILED == 0 && PASSED > 0))
