@@ -82,11 +82,11 @@ name_type!(
     SnapTag, "a snapshot's own name", |s| { length(s)?; component(s) }
 );
 name_type!(
-    /// The tag of a user hold (`zfs-hold(8)`). No tab or newline, so that a listing of holds stays one line each.
+    /// The tag of a user hold (`zfs-hold(8)`). No tab or newline, so that a listing of holds stays one line each. A leading
+    /// dot is ZFS's own (`.send-…` while it sends several snapshots), and stands in listings like any other.
     HoldTag, "a hold tag", |s| match s {
         "" => Err("it is empty"),
         s if s.len() > MAX_NAME => Err("it is longer than 255 bytes"),
-        s if s.starts_with('.') => Err("a leading dot is reserved for ZFS itself"),
         s if s.chars().any(|c| c.is_control()) => Err("it has a control character"),
         _ => Ok(()),
     }

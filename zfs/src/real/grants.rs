@@ -1,0 +1,89 @@
+//! The text of `zfs allow DATASET`: a block for the dataset and for each ancestor that has grants, with five sections.
+
+use super::parse::Bad;
+use crate::door::{Grant, GrantScope, GrantWho};
+use zam_names::DatasetName;
+
+/// What a section's lines say.
+#[derive(Clone, Copy)]
+enum Section {
+    /// Definitions of named sets. Whom they are given to stands in the other sections.
+    Sets,
+    /// `-c`: what the creator of a dataset gets, on that dataset alone.
+    Create,
+    Given(GrantScope),
+}
+
+/// What was set on this very dataset; what it has from above is passed over.
+pub(super) fn grants(text: &str, dataset: &DatasetName) -> Result<Vec<Grant>, Bad> {
+    let mut found = Vec::new();
+    let mut is_ours = false;
+    let mut section = None;
+    for line in text.lines() {
+        if let Some(name) = block(line) {
+            is_ours = name == dataset.as_str();
+            section = None;
+        } else if let Some(heading) = heading(line) {
+            section = Some(heading);
+        } else {
+            let bad = |why: &str| Bad { why: why.to_owned(), line: line.to_owned() };
+            let entry = line.strip_prefix('\t').ok_or_else(|| bad("expected a block, a section or an entry"))?;
+            let section = section.ok_or_else(|| bad("an entry outside a section"))?;
+            let grant = match section {
+                Section::Sets => continue,
+                Section::Create => Grant {
+                    dataset: dataset.clone(),
+                    who: GrantWho::Creator,
+                    scope: GrantScope::Local,
+                    permissions: permissions(entry),
+                },
+                Section::Given(scope) => given(entry, scope, dataset).ok_or_else(|| bad("expected whom and what"))?,
+            };
+            found.extend(is_ours.then_some(grant));
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// The dataset of a line like `---- Permissions on tank/a -----------`; its end of dashes varies, and a name may end in a
+/// dash too, so the blank before them counts.
+fn block(line: &str) -> Option<&str> {
+    let rest = line.strip_prefix("---- Permissions on ")?;
+    let (name, dashes) = rest.rsplit_once(' ')?;
+    dashes.bytes().all(|byte| byte == b'-').then_some(name)
+}
+
+fn heading(line: &str) -> Option<Section> {
+    Some(match line {
+        "Permission sets:" => Section::Sets,
+        "Create time permissions:" => Section::Create,
+        "Local permissions:" => Section::Given(GrantScope::Local),
+        "Descendent permissions:" => Section::Given(GrantScope::Descendent),
+        "Local+Descendent permissions:" => Section::Given(GrantScope::Both),
+        _ => return None,
+    })
+}
+
+/// `user NAME PERMISSIONS`, `user (unknown: NUMBER) PERMISSIONS`, the same with `group`, or `everyone PERMISSIONS`.
+fn given(entry: &str, scope: GrantScope, dataset: &DatasetName) -> Option<Grant> {
+    let (who, what) = entry.trim_end().rsplit_once(' ')?;
+    let named = |name: &str| match name.strip_prefix("(unknown: ").and_then(|rest| rest.strip_suffix(')')) {
+        Some(number) => number.to_owned(),
+        None => name.to_owned(),
+    };
+    let who = match who.split_once(' ') {
+        None if who == "everyone" => GrantWho::Everyone,
+        Some(("user", name)) => GrantWho::User(named(name)),
+        Some(("group", name)) => GrantWho::Group(named(name)),
+        _ => return None,
+    };
+    Some(Grant { dataset: dataset.clone(), who, scope, permissions: permissions(what) })
+}
+
+fn permissions(list: &str) -> Vec<String> {
+    let mut permissions: Vec<String> =
+        list.trim().split(',').filter(|permission| !permission.is_empty()).map(str::to_owned).collect();
+    permissions.sort();
+    permissions
+}

@@ -1,0 +1,196 @@
+//! This machine's ZFS: acts through libzfs_core, lists through the `zfs` and `zpool` commands.
+
+mod act;
+mod args;
+mod grants;
+mod parse;
+mod refusal;
+mod run;
+
+use crate::batch::Refusal;
+use crate::door::{Error, Grant, Lister, Scope};
+use args::{Changed, CommandLine};
+use nix::errno::Errno;
+use parse::{Bad, Held};
+use run::{Output, Runner};
+use std::cell::{Cell, OnceCell};
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use zam_names::{Bookmark, CreateTxg, Dataset, DatasetName, Guid, HoldTag, Pool, PoolName, Snapshot, SnapshotName};
+use zam_zfs_core::Library;
+
+pub use run::Limits;
+
+/// The real machine.
+pub struct Real {
+    runner: Runner,
+    core: OnceCell<Library>,
+    /// Found out by the first listing of datasets.
+    changed: Cell<Changed>,
+}
+
+impl Real {
+    /// Opens the libraries, if they are there, and finds the commands. Nothing fails here: what is missing is named by the
+    /// first question that needs it.
+    #[must_use]
+    pub fn open() -> Self {
+        Self::with_limits(Limits::default())
+    }
+
+    /// The same, with other limits on each command.
+    #[must_use]
+    pub fn with_limits(limits: Limits) -> Self {
+        let real = Self { runner: Runner::new(limits), core: OnceCell::new(), changed: Cell::new(Changed::Ask) };
+        real.core();
+        real
+    }
+
+    /// The library; tried again at every call until it is there, since the kernel module may be loaded later.
+    fn core(&self) -> Option<&Library> {
+        if self.core.get().is_none() {
+            match Library::open() {
+                Ok(library) => drop(self.core.set(library)),
+                Err(error) => tracing::debug!(%error, "without libzfs_core, by way of the command line"),
+            }
+        }
+        self.core.get()
+    }
+
+    /// Runs a command that must succeed.
+    fn ask(&self, line: &CommandLine) -> Result<String, Error> {
+        let output = self.runner.run(line)?;
+        if output.status.success() { Ok(output.stdout) } else { Err(failed(line, &output)) }
+    }
+
+    /// Runs a command that may complain of some of these names that they are not there, and of nothing else.
+    fn ask_of(&self, line: &CommandLine, names: &[impl fmt::Display]) -> Result<String, Error> {
+        let output = self.runner.run(line)?;
+        if output.status.success() {
+            return Ok(output.stdout);
+        }
+        let ours: HashSet<String> = names.iter().map(ToString::to_string).collect();
+        let only_gone = output.stderr.lines().all(|line| {
+            refusal::said_of(line).is_some_and(|(name, why)| why == Refusal::NotFound && ours.contains(name))
+        });
+        if only_gone && output.status.code() == Some(1) && !output.stderr.is_empty() {
+            Ok(output.stdout)
+        } else {
+            Err(failed(line, &output))
+        }
+    }
+}
+
+impl Lister for Real {
+    fn pools(&self) -> Result<Vec<Pool>, Error> {
+        let line = args::pools();
+        parse::pools(&self.ask(&line)?).map_err(|bad| answer(&line, bad))
+    }
+
+    fn datasets(&self, pool: &PoolName) -> Result<Vec<Dataset>, Error> {
+        let mut line = args::datasets(pool, self.changed.get());
+        let mut output = self.runner.run(&line)?;
+        if self.changed.get() == Changed::Ask && output.stderr.contains("invalid property 'snapshots_changed'") {
+            self.changed.set(Changed::Leave);
+            line = args::datasets(pool, Changed::Leave);
+            output = self.runner.run(&line)?;
+        }
+        if !output.status.success() {
+            return Err(failed(&line, &output));
+        }
+        parse::datasets(&output.stdout).map_err(|bad| answer(&line, bad))
+    }
+
+    fn snapshots(&self, scope: Scope<'_>) -> Result<Vec<(SnapshotName, Guid, CreateTxg)>, Error> {
+        match scope {
+            Scope::Pool(pool) => {
+                let line = args::snapshots_of_pool(pool);
+                parse::snapshots(&self.ask(&line)?).map_err(|bad| answer(&line, bad))
+            }
+            // No name at all would ask for everything.
+            Scope::Datasets(datasets) => in_chunks(datasets, |datasets: &[DatasetName]| {
+                let line = args::snapshots_of(datasets);
+                parse::snapshots(&self.ask_of(&line, datasets)?).map_err(|bad| answer(&line, bad))
+            }),
+        }
+    }
+
+    fn details(&self, names: &[SnapshotName]) -> Result<Vec<(SnapshotName, Snapshot)>, Error> {
+        let mut rows = in_chunks(names, |names: &[SnapshotName]| {
+            let line = args::details(names);
+            parse::details(&self.ask_of(&line, names)?).map_err(|bad| answer(&line, bad))
+        })?;
+        let held = rows.iter().filter(|(_, _, held)| *held == Held::Yes).map(|(name, ..)| name.clone());
+        let mut holds: HashMap<SnapshotName, Vec<HoldTag>> =
+            self.holds(&held.collect::<Vec<_>>())?.into_iter().collect();
+        // One that was held a moment ago and has no list of holds is gone.
+        rows.retain(|(name, _, held)| *held == Held::No || holds.contains_key(name));
+        Ok(rows
+            .into_iter()
+            .map(|(name, mut snapshot, _)| {
+                snapshot.holds = holds.remove(&name).unwrap_or_default();
+                (name, snapshot)
+            })
+            .collect())
+    }
+
+    fn holds(&self, names: &[SnapshotName]) -> Result<Vec<(SnapshotName, Vec<HoldTag>)>, Error> {
+        let Some(core) = self.core() else {
+            return in_chunks(names, |names| self.holds_by_command(names));
+        };
+        let mut found = Vec::new();
+        for name in names {
+            match core.get_holds(&name.to_string()) {
+                Ok(tags) => {
+                    found.push((name.clone(), tags.iter().filter_map(|(tag, _)| parse::hold_tag(tag)).collect()))
+                }
+                Err(errno) if errno == Errno::ENOENT as i32 => {}
+                Err(errno) => {
+                    let source = std::io::Error::from_raw_os_error(errno);
+                    return Err(Error::Run { command: format!("lzc_get_holds {name}"), source });
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    fn bookmarks(&self, pool: &PoolName) -> Result<Vec<Bookmark>, Error> {
+        let line = args::bookmarks(pool);
+        parse::bookmarks(&self.ask(&line)?).map_err(|bad| answer(&line, bad))
+    }
+
+    fn grants(&self, dataset: &DatasetName) -> Result<Vec<Grant>, Error> {
+        let line = args::grants(dataset);
+        grants::grants(&self.ask(&line)?, dataset).map_err(|bad| answer(&line, bad))
+    }
+}
+
+impl Real {
+    fn holds_by_command(&self, names: &[SnapshotName]) -> Result<Vec<(SnapshotName, Vec<HoldTag>)>, Error> {
+        let line = args::holds(names);
+        let mut tags: HashMap<SnapshotName, Vec<HoldTag>> = HashMap::new();
+        for (name, tag) in parse::holds(&self.ask_of(&line, names)?).map_err(|bad| answer(&line, bad))? {
+            tags.entry(name).or_default().push(tag);
+        }
+        // The command says nothing of a snapshot without holds, so one that is gone looks like one of those.
+        Ok(names.iter().map(|name| (name.clone(), tags.remove(name).unwrap_or_default())).collect())
+    }
+}
+
+fn in_chunks<N: fmt::Display, T>(names: &[N], ask: impl Fn(&[N]) -> Result<Vec<T>, Error>) -> Result<Vec<T>, Error> {
+    args::chunks(names).try_fold(Vec::new(), |mut rows, names| {
+        rows.extend(ask(names)?);
+        Ok(rows)
+    })
+}
+
+fn failed(line: &CommandLine, output: &Output) -> Error {
+    let stderr = match output.stderr.trim() {
+        "" => output.status.to_string(),
+        text => text.to_owned(),
+    };
+    Error::Failed { command: line.to_string(), stderr }
+}
+
+fn answer(line: &CommandLine, Bad { why, line: quoted }: Bad) -> Error {
+    Error::Answer { command: line.to_string(), why, line: quoted }
+}
