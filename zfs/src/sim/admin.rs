@@ -85,8 +85,8 @@ impl Admin {
     fn command(&self, words: &[&str]) -> Result<(), Why> {
         match words {
             ["pool", name] => self.make_pool(parse(name)?),
-            ["create", names @ ..] => each(names, |name| self.make_dataset(name, Kind::Filesystem)),
-            ["volume", names @ ..] => each(names, |name| self.make_dataset(name, Kind::Volume)),
+            ["create", names @ ..] => self.make_datasets(names, Kind::Filesystem),
+            ["volume", names @ ..] => self.make_datasets(names, Kind::Volume),
             ["snapshot", names @ .., "at", seconds] => self.snapshot(names, Some(UnixTime(parse(seconds)?))),
             ["snapshot", names @ ..] => self.snapshot(names, None),
             ["hold", tag, names @ ..] => {
@@ -142,13 +142,14 @@ impl Admin {
         })
     }
 
-    fn make_dataset(&self, name: &str, kind: Kind) -> Result<(), Why> {
-        let name: DatasetName = parse(name)?;
-        self.in_pool(&name, |pool, _| {
-            if pool.datasets.contains_key(&name) {
-                return Err(Why("it is there already".to_owned()));
+    fn make_datasets(&self, names: &[&str], kind: Kind) -> Result<(), Why> {
+        let names: Vec<DatasetName> = parse_all(names)?;
+        let first = names.first().ok_or_else(|| Why("it needs a dataset".to_owned()))?;
+        self.in_pool(first, |pool, _| {
+            if names.iter().any(|name| pool.datasets.contains_key(name) || name.pool() != pool.name) {
+                return Err(Why("it is there already, or of another pool than the first".to_owned()));
             }
-            pool.make_missing(&name, kind);
+            names.iter().for_each(|name| pool.make_missing(name, kind));
             Ok(())
         })
     }
@@ -264,7 +265,7 @@ impl Admin {
         names: &[&str],
         change: impl FnOnce(&mut PoolState, &[SnapshotName], UnixTime) -> Result<(), CallFailure>,
     ) -> Result<(), Why> {
-        let names = names.iter().map(|name| parse(name)).collect::<Result<Vec<SnapshotName>, Why>>()?;
+        let names: Vec<SnapshotName> = parse_all(names)?;
         let first = names.first().ok_or_else(|| Why("it needs a snapshot".to_owned()))?;
         self.in_pool(first.dataset(), |pool, now| Ok(change(pool, &names, now)?))
     }
@@ -324,8 +325,8 @@ fn all_of_them(passed_over: Vec<(SnapshotName, Refusal)>) -> Result<(), CallFail
     }
 }
 
-fn each(names: &[&str], run: impl Fn(&str) -> Result<(), Why>) -> Result<(), Why> {
-    names.iter().try_for_each(|name| run(name))
+fn parse_all<T: FromStr<Err: std::fmt::Display>>(words: &[&str]) -> Result<Vec<T>, Why> {
+    words.iter().map(|word| parse(word)).collect()
 }
 
 pub(super) fn parse<T: FromStr<Err: std::fmt::Display>>(word: &str) -> Result<T, Why> {
