@@ -70,14 +70,15 @@ ok() {
     fi
 }
 
-# refused DESC CMD...: CMD must fail, and not because it could not be run or hung; prints what it said.
+# refused DESC CMD...: CMD must say no: fail, and not because it hung, could not be run, panicked or was killed.
+# Prints what it said.
 refused() {
     local desc=$1
     shift
     lab_try "$@"
     case $LAB_STATUS in
     0) fail "$desc: was not refused: $*" ;;
-    124 | 126 | 127) fail "$desc: exit $LAB_STATUS is no refusal: $*" ;;
+    101 | 124 | 126 | 127 | 12[89] | 1[3-9]? | 2??) fail "$desc: exit $LAB_STATUS is no refusal: $*" ;;
     *) pass "$desc (refused, exit $LAB_STATUS)" ;;
     esac
     lab_told
