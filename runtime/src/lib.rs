@@ -1,1 +1,12 @@
-//! Placeholder while the workspace is laid out.
+//! What every daemon does: its command line, its config, its walls, its workers, its notes, its log, its doors.
+#![forbid(unsafe_code)]
+
+pub mod args;
+pub mod audit;
+pub mod jobs;
+pub mod notes_store;
+mod role;
+pub mod sandbox;
+pub mod signals;
+
+pub use role::{Role, Verb};

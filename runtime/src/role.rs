@@ -1,0 +1,110 @@
+//! The roles, and the ioctls through which each speaks to ZFS.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
+
+/// Which daemon this process is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// zamd-snap: takes, holds, releases.
+    Snap,
+    /// zamd-prune: destroys snapshots.
+    Prune,
+}
+
+/// One operation of ZFS: the low byte of its ioctl number `0x5aXX` and its name in `include/sys/fs/zfs.h`, less `ZFS_IOC_`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verb(pub u8, pub &'static str);
+
+impl Role {
+    /// The short name: of its folders, and in `--role`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Snap => "snap",
+            Self::Prune => "prune",
+        }
+    }
+
+    /// The program's name.
+    #[must_use]
+    pub const fn daemon(self) -> &'static str {
+        match self {
+            Self::Snap => "zamd-snap",
+            Self::Prune => "zamd-prune",
+        }
+    }
+
+    /// The unix user it runs as, and whose grants it has.
+    #[must_use]
+    pub const fn user(self) -> &'static str {
+        match self {
+            Self::Snap => "zam-snap",
+            Self::Prune => "zam-prune",
+        }
+    }
+
+    /// Every ioctl of ZFS that it may make; all others of `0x5a00` to `0x5aff` are refused.
+    #[must_use]
+    pub fn ioctls(self) -> Vec<Verb> {
+        let acts: &[Verb] = match self {
+            Self::Snap => &SNAP,
+            Self::Prune => &PRUNE,
+        };
+        READ.iter().chain(acts).copied().collect()
+    }
+
+    /// Its folder below the run folder or the state folder.
+    #[must_use]
+    pub fn folder(self, below: &Path) -> PathBuf {
+        below.join(self.name())
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.daemon())
+    }
+}
+
+/// What `zfs list`, `zpool list`, `zfs holds` and `zfs allow DATASET` need.
+const READ: [Verb; 13] = [
+    Verb(0x04, "POOL_CONFIGS"),
+    Verb(0x05, "POOL_STATS"),
+    Verb(0x12, "OBJSET_STATS"),
+    Verb(0x13, "OBJSET_ZPLPROPS"),
+    Verb(0x14, "DATASET_LIST_NEXT"),
+    Verb(0x15, "SNAPSHOT_LIST_NEXT"),
+    Verb(0x27, "POOL_GET_PROPS"),
+    Verb(0x29, "GET_FSACL"),
+    Verb(0x32, "GET_HOLDS"),
+    Verb(0x39, "SPACE_WRITTEN"),
+    // Writes the command line into the pool's history; the kernel takes it only right after an operation that went well.
+    Verb(0x3f, "LOG_HISTORY"),
+    Verb(0x44, "GET_BOOKMARKS"),
+    Verb(0x52, "GET_BOOKMARK_PROPS"),
+];
+
+const SNAP: [Verb; 3] = [Verb(0x23, "SNAPSHOT"), Verb(0x30, "HOLD"), Verb(0x31, "RELEASE")];
+
+const PRUNE: [Verb; 2] = [Verb(0x3b, "DESTROY_SNAPS"), Verb(0x45, "DESTROY_BOOKMARKS")];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neither_key_has_the_verb_of_the_other_nor_may_any_destroy_a_filesystem() {
+        let may = |role: Role, number| role.ioctls().iter().any(|verb| verb.0 == number);
+        for role in [Role::Snap, Role::Prune] {
+            // SET_PROP CREATE DESTROY ROLLBACK RENAME RECV SET_FSACL INHERIT_PROP CHANNEL_PROGRAM
+            for number in [0x16, 0x17, 0x18, 0x19, 0x1a, 0x1b, 0x28, 0x2b, 0x48] {
+                assert!(!may(role, number), "{role} {number:x}");
+            }
+        }
+        assert!(may(Role::Snap, 0x31) && !may(Role::Snap, 0x3b));
+        assert!(may(Role::Prune, 0x3b) && !may(Role::Prune, 0x31));
+    }
+}

@@ -1,0 +1,226 @@
+//! The wall of verbs: a seccomp filter that every daemon puts around itself, and around all that it starts, before it
+//! serves anything. It lets through the ioctls of the role and no other of ZFS, and refuses what no role needs and
+//! what could get around it: namespaces, io_uring, other ABIs. It holds for root too.
+
+use crate::Role;
+use nix::{libc, sys::prctl, unistd};
+use seccompiler::{
+    BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule, apply_filter, sock_filter,
+};
+use std::{collections::BTreeMap, fs, io, os::unix::process::CommandExt, process::Command};
+
+/// Why the walls do not stand. A daemon that gets one ends.
+#[derive(Debug, thiserror::Error)]
+pub enum SandboxError {
+    /// A filter holds for the thread that installs it and what that starts later.
+    #[error("the sandbox must be there before the first thread: {0} threads run")]
+    Threads(usize),
+    /// The process cannot be looked at or changed.
+    #[error("cannot {what}")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The filter cannot be made on this machine.
+    #[error("cannot make the seccomp filter")]
+    Build(#[source] BackendError),
+    /// The kernel does not take the filter.
+    #[error("cannot install the seccomp filter")]
+    Install(#[source] seccompiler::Error),
+    /// This process has, or can get, more than a role may have.
+    #[error("{0}")]
+    TooMighty(String),
+}
+
+/// Where a daemon runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Footing {
+    /// On this machine's ZFS, as the role's own user.
+    Real,
+    /// On simulated pools, as whoever tries it out.
+    Simulated,
+}
+
+/// Puts up the wall of verbs for this process and all that it starts. To be called before any thread exists.
+///
+/// # Errors
+/// If a thread exists already or the kernel refuses; then the daemon must not go on.
+pub fn install(role: Role) -> Result<(), SandboxError> {
+    let threads = fs::read_dir("/proc/self/task").map_err(system("count the threads"))?.count();
+    if threads != 1 {
+        return Err(SandboxError::Threads(threads));
+    }
+    prctl::set_no_new_privs().map_err(|error| system("give up new privileges")(error.into()))?;
+    for filter in filters(role).map_err(SandboxError::Build)? {
+        apply_filter(&filter).map_err(SandboxError::Install)?;
+    }
+    Ok(())
+}
+
+/// Checks that this process is not root and cannot become it. Not on simulated pools: there anybody may play any role.
+///
+/// # Errors
+/// If it is, or could.
+pub fn assert_lowly(role: Role, footing: Footing) -> Result<(), SandboxError> {
+    let uid = unistd::geteuid();
+    if footing == Footing::Simulated {
+        tracing::warn!(
+            uid = uid.as_raw(),
+            "simulated pools: {role} runs as whoever started it, not as {}",
+            role.user()
+        );
+        return Ok(());
+    }
+    if uid.is_root() || unistd::getuid().is_root() {
+        return Err(SandboxError::TooMighty(format!(
+            "{role} does not run as root: its unit starts it as {user}; by hand: `setpriv --reuid={user} --regid={user} --clear-groups {role}`",
+            user = role.user()
+        )));
+    }
+    for set in [caps::CapSet::Permitted, caps::CapSet::Effective, caps::CapSet::Inheritable, caps::CapSet::Ambient] {
+        let has = caps::read(None, set)
+            .map_err(|error| system("read the capabilities")(io::Error::other(error.to_string())))?;
+        if !has.is_empty() {
+            return Err(SandboxError::TooMighty(format!(
+                "{role} runs without capabilities, but has {has:?} ({set:?})"
+            )));
+        }
+    }
+    if unistd::setuid(unistd::Uid::from_raw(0)).is_ok() {
+        return Err(SandboxError::TooMighty(format!("{role} could become root again")));
+    }
+    Ok(())
+}
+
+/// Runs a command behind the role's walls, in place of this process; for showing what they hold off.
+/// Comes back only if that fails.
+pub fn exec(role: Role, command: &[std::ffi::OsString]) -> SandboxError {
+    let Some((program, args)) = command.split_first() else {
+        return system("run nothing: name a command behind `--`")(io::ErrorKind::InvalidInput.into());
+    };
+    match install(role) {
+        Ok(()) => system("run the command")(Command::new(program).args(args).exec()),
+        Err(error) => error,
+    }
+}
+
+fn system(what: &'static str) -> impl FnOnce(io::Error) -> SandboxError {
+    move |source| SandboxError::System { what, source }
+}
+
+fn filters(role: Role) -> Result<[BpfProgram; 3], BackendError> {
+    let mut refused: BTreeMap<i64, Vec<SeccompRule>> = REFUSED.iter().map(|&call| (call, Vec::new())).collect();
+    refused.insert(libc::SYS_ioctl, vec![SeccompRule::new(ioctl_of_another(role)?)?]);
+    refused.insert(libc::SYS_clone, NAMESPACES.iter().map(|&flag| with_flag(flag)).collect::<Result<_, _>>()?);
+    let refused = compile(refused, libc::EPERM)?;
+    // A filter cannot look behind a pointer, where clone3 has its flags. The C library then falls back on clone.
+    let missing = compile(BTreeMap::from([(libc::SYS_clone3, Vec::new())]), libc::ENOSYS)?;
+    Ok([refused, missing, other_abi()])
+}
+
+fn compile(rules: BTreeMap<i64, Vec<SeccompRule>>, errno: i32) -> Result<BpfProgram, BackendError> {
+    // Another architecture than this one (32 bit programs) ends the process: seccompiler puts that test in front.
+    let arch = std::env::consts::ARCH.try_into()?;
+    SeccompFilter::new(rules, SeccompAction::Allow, SeccompAction::Errno(errno.unsigned_abs()), arch)?.try_into()
+}
+
+/// An ioctl of ZFS, `0x5a00` to `0x5aff`, that is none of the role's. Like the kernel, it looks at the low 32 bits only.
+fn ioctl_of_another(role: Role) -> Result<Vec<SeccompCondition>, BackendError> {
+    let low = |op, value| SeccompCondition::new(1, SeccompCmpArgLen::Dword, op, value);
+    let of_zfs = low(SeccompCmpOp::MaskedEq(0xffff_ff00), ZFS_IOC_FIRST);
+    let others = role.ioctls().into_iter().map(|verb| low(SeccompCmpOp::Ne, ZFS_IOC_FIRST | u64::from(verb.0)));
+    std::iter::once(of_zfs).chain(others).collect()
+}
+
+fn with_flag(flag: i32) -> Result<SeccompRule, BackendError> {
+    let flag = u64::from(flag.unsigned_abs());
+    SeccompRule::new(vec![SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(flag), flag)?])
+}
+
+/// On x86_64 a call whose number has bit 30 goes to the x32 table, under the same architecture: no such call exists.
+fn other_abi() -> BpfProgram {
+    const LOAD_NUMBER: u16 = 0x20; // BPF_LD | BPF_W | BPF_ABS, offset 0 of seccomp_data
+    const JUMP_IF_SAME_OR_ABOVE: u16 = 0x35; // BPF_JMP | BPF_JGE | BPF_K
+    const RETURN: u16 = 0x06; // BPF_RET | BPF_K
+    const X32_BIT: u32 = 0x4000_0000;
+    let errno = libc::SECCOMP_RET_ERRNO | libc::ENOSYS.unsigned_abs();
+    vec![
+        sock_filter { code: LOAD_NUMBER, jt: 0, jf: 0, k: 0 },
+        sock_filter { code: JUMP_IF_SAME_OR_ABOVE, jt: 0, jf: 1, k: X32_BIT },
+        sock_filter { code: RETURN, jt: 0, jf: 0, k: errno },
+        sock_filter { code: RETURN, jt: 0, jf: 0, k: libc::SECCOMP_RET_ALLOW },
+    ]
+}
+
+const ZFS_IOC_FIRST: u64 = 0x5a00;
+
+/// The kinds of namespaces that clone can make. (Time namespaces come from unshare and clone3 only.)
+const NAMESPACES: [i32; 7] = [
+    libc::CLONE_NEWNS,
+    libc::CLONE_NEWCGROUP,
+    libc::CLONE_NEWUTS,
+    libc::CLONE_NEWIPC,
+    libc::CLONE_NEWUSER,
+    libc::CLONE_NEWPID,
+    libc::CLONE_NEWNET,
+];
+
+/// What no role and no program that a role starts has any business with.
+const REFUSED: [i64; 46] = [
+    // other namespaces, where this user would be root
+    libc::SYS_unshare,
+    libc::SYS_setns,
+    // requests that no filter sees
+    libc::SYS_io_uring_setup,
+    libc::SYS_io_uring_enter,
+    libc::SYS_io_uring_register,
+    // other processes
+    libc::SYS_ptrace,
+    libc::SYS_process_vm_readv,
+    libc::SYS_process_vm_writev,
+    libc::SYS_process_madvise,
+    libc::SYS_pidfd_getfd,
+    libc::SYS_kcmp,
+    // the kernel itself
+    libc::SYS_bpf,
+    libc::SYS_perf_event_open,
+    libc::SYS_userfaultfd,
+    libc::SYS_init_module,
+    libc::SYS_finit_module,
+    libc::SYS_delete_module,
+    libc::SYS_kexec_load,
+    libc::SYS_kexec_file_load,
+    libc::SYS_reboot,
+    libc::SYS_syslog,
+    libc::SYS_acct,
+    libc::SYS_quotactl,
+    libc::SYS_quotactl_fd,
+    libc::SYS_swapon,
+    libc::SYS_swapoff,
+    libc::SYS_sethostname,
+    libc::SYS_setdomainname,
+    libc::SYS_settimeofday,
+    libc::SYS_clock_settime,
+    // keys
+    libc::SYS_add_key,
+    libc::SYS_request_key,
+    libc::SYS_keyctl,
+    // the tree of files
+    libc::SYS_mount,
+    libc::SYS_umount2,
+    libc::SYS_pivot_root,
+    libc::SYS_chroot,
+    libc::SYS_move_mount,
+    libc::SYS_open_tree,
+    libc::SYS_fsopen,
+    libc::SYS_fsconfig,
+    libc::SYS_fsmount,
+    libc::SYS_fspick,
+    libc::SYS_mount_setattr,
+    libc::SYS_open_by_handle_at,
+    libc::SYS_fanotify_init,
+];
