@@ -9,6 +9,9 @@ use std::collections::{HashMap, HashSet};
 use zam_names::{DatasetName, HoldTag, SnapTag, SnapshotName};
 use zam_zfs_core::{Failure, Library};
 
+/// What `zfs destroy` says where none of its snapshots is there.
+const ALL_GONE: &str = "could not find any snapshots to destroy; check snapshot names.";
+
 impl Machine for Real {
     fn call_snapshot(&self, names: &[SnapshotName]) -> CallResult {
         match self.core() {
@@ -51,13 +54,15 @@ impl Real {
         if output.status.success() {
             return Ok(Vec::new());
         }
+        let verb = line.arguments.first().map(String::as_str).unwrap_or_default();
+        if verb == "destroy" && output.stderr.trim() == ALL_GONE {
+            return Ok(Vec::new());
+        }
         match refusal::of_stderr(&output.stderr, names) {
-            // `zfs snapshot` is all or nothing; `zfs hold` and `zfs release` did the rest.
-            Some(each) if line.arguments.first().is_some_and(|verb| verb == "hold" || verb == "release") => Ok(each),
-            Some(each) => Err(CallFailure { whole: first(&each), each }),
-            None => Err(whole(
-                refusal::of_whole(&output.stderr).unwrap_or_else(|| Refusal::Other(output.stderr.trim().to_owned())),
-            )),
+            // These went on and did the rest, where it was clear whom they refused.
+            Some(said) if ["hold", "release"].contains(&verb) && !said.each.is_empty() => Ok(said.each),
+            Some(said) => Err(CallFailure { whole: said.whole, each: said.each }),
+            None => Err(whole(Refusal::Other(output.stderr.trim().to_owned()))),
         }
     }
 
@@ -90,9 +95,8 @@ fn by_library(
     let Err(failure) = call(&texts) else {
         return Ok(Vec::new());
     };
-    let each = failure.each.iter();
-    let mut each: Vec<(SnapshotName, Refusal)> =
-        each.filter_map(|(name, errno)| Some((name.parse().ok()?, refusal::of_errno(verb, *errno)))).collect();
+    let of_key = |(key, errno): &(String, i32)| refusal::blamed(key, &refusal::of_errno(verb, *errno), names);
+    let mut each: Vec<(SnapshotName, Refusal)> = failure.each.iter().filter_map(of_key).flatten().collect();
     if failure.errno == 0 {
         return Ok(each);
     }
@@ -128,10 +132,6 @@ fn with_all_that_hold(core: &Library, tag: &HoldTag, names: &[SnapshotName], mut
 
 fn whole(whole: Refusal) -> CallFailure {
     CallFailure { whole, each: Vec::new() }
-}
-
-fn first(each: &[(SnapshotName, Refusal)]) -> Refusal {
-    each.first().map_or_else(|| Refusal::Other(String::new()), |(_, why)| why.clone())
 }
 
 /// An error with its causes, on one line.

@@ -87,3 +87,75 @@ fn permissions(list: &str) -> Vec<String> {
     permissions.sort();
     permissions
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pretty_assertions::assert_eq;
+
+    /// As OpenZFS 2.3.9 writes it.
+    const TEXT: &str = "\
+---- Permissions on tank/a -------------------------------------------
+Permission sets:
+\t@set1 hold,snapshot
+Create time permissions:
+\tdestroy,mount
+Descendent permissions:
+\tuser zam-a mount
+Local+Descendent permissions:
+\tuser zam-a @set1,destroy
+\tuser (unknown: 4242) snapshot
+\tgroup zam-a send
+\tgroup (unknown: 4243) snapshot
+\teveryone diff
+---- Permissions on tank ---------------------------------------------
+Local+Descendent permissions:
+\tuser zam-a hold,release,snapshot
+";
+
+    fn read(text: &str, dataset: &str) -> Vec<(GrantWho, GrantScope, String)> {
+        let found = grants(text, &dataset.parse().unwrap()).unwrap();
+        found.into_iter().map(|grant| (grant.who, grant.scope, grant.permissions.join(","))).collect()
+    }
+
+    #[test]
+    fn what_is_set_on_the_dataset_itself_is_read() {
+        let user = |name: &str| GrantWho::User(name.into());
+        let group = |name: &str| GrantWho::Group(name.into());
+        let expected = [
+            (user("4242"), GrantScope::Both, "snapshot"),
+            (user("zam-a"), GrantScope::Descendent, "mount"),
+            (user("zam-a"), GrantScope::Both, "@set1,destroy"),
+            (group("4243"), GrantScope::Both, "snapshot"),
+            (group("zam-a"), GrantScope::Both, "send"),
+            (GrantWho::Everyone, GrantScope::Both, "diff"),
+            (GrantWho::Creator, GrantScope::Local, "destroy,mount"),
+        ];
+        assert_eq!(read(TEXT, "tank/a"), expected.map(|(who, scope, what)| (who, scope, what.to_owned())));
+    }
+
+    #[test]
+    fn what_comes_from_above_is_passed_over() {
+        assert_eq!(
+            read(TEXT, "tank"),
+            [(GrantWho::User("zam-a".into()), GrantScope::Both, "hold,release,snapshot".into())]
+        );
+        assert_eq!(read(TEXT, "tank/a/b"), []);
+        assert_eq!(read("", "two"), []);
+    }
+
+    #[test]
+    fn what_is_not_understood_is_quoted() {
+        let dataset = "tank".parse().unwrap();
+        let block = "---- Permissions on tank -----\n";
+        for (text, line) in [
+            ("hello\n", "hello"),
+            ("\tuser a snapshot\n", "\tuser a snapshot"),
+            ("---- Permissions on tank -----\nLocal permissions:\n\trobot a snapshot\n", "\trobot a snapshot"),
+            ("---- Permissions on tank -----\nLocal permissions:\n\tuser snapshot\n", "\tuser snapshot"),
+        ] {
+            assert_eq!(grants(text, &dataset).unwrap_err().line, line);
+        }
+        assert_eq!(grants(block, &dataset), Ok(vec![]));
+    }
+}

@@ -62,20 +62,22 @@ impl Real {
         if output.status.success() { Ok(output.stdout) } else { Err(failed(line, &output)) }
     }
 
-    /// Runs a command that may complain of some of these names that they are not there, and of nothing else.
-    fn ask_of(&self, line: &CommandLine, names: &[impl fmt::Display]) -> Result<String, Error> {
+    /// Runs a command that may complain of some of these names that they are not there, and of nothing else. Gives those
+    /// with its output.
+    fn ask_of(&self, line: &CommandLine, names: &[impl fmt::Display]) -> Result<(String, HashSet<String>), Error> {
         let output = self.runner.run(line)?;
         if output.status.success() {
-            return Ok(output.stdout);
+            return Ok((output.stdout, HashSet::new()));
         }
         let ours: HashSet<String> = names.iter().map(ToString::to_string).collect();
-        let only_gone = output.stderr.lines().all(|line| {
-            refusal::said_of(line).is_some_and(|(name, why)| why == Refusal::NotFound && ours.contains(name))
-        });
-        if only_gone && output.status.code() == Some(1) && !output.stderr.is_empty() {
-            Ok(output.stdout)
-        } else {
-            Err(failed(line, &output))
+        let gone_one = |line: &str| match refusal::said_of(line) {
+            Some((Some(name), Refusal::NotFound)) => ours.get(name).cloned(),
+            _ => None,
+        };
+        let complaints = output.stderr.lines().filter(|line| !refusal::REMARKS.contains(line));
+        match complaints.map(gone_one).collect::<Option<HashSet<String>>>() {
+            Some(gone) if !gone.is_empty() => Ok((output.stdout, gone)),
+            _ => Err(failed(line, &output)),
         }
     }
 }
@@ -109,7 +111,7 @@ impl Lister for Real {
             // No name at all would ask for everything.
             Scope::Datasets(datasets) => in_chunks(datasets, |datasets: &[DatasetName]| {
                 let line = args::snapshots_of(datasets);
-                parse::snapshots(&self.ask_of(&line, datasets)?).map_err(|bad| answer(&line, bad))
+                parse::snapshots(&self.ask_of(&line, datasets)?.0).map_err(|bad| answer(&line, bad))
             }),
         }
     }
@@ -117,7 +119,7 @@ impl Lister for Real {
     fn details(&self, names: &[SnapshotName]) -> Result<Vec<(SnapshotName, Snapshot)>, Error> {
         let mut rows = in_chunks(names, |names: &[SnapshotName]| {
             let line = args::details(names);
-            parse::details(&self.ask_of(&line, names)?).map_err(|bad| answer(&line, bad))
+            parse::details(&self.ask_of(&line, names)?.0).map_err(|bad| answer(&line, bad))
         })?;
         let held = rows.iter().filter(|(_, _, held)| *held == Held::Yes).map(|(name, ..)| name.clone());
         let mut holds: HashMap<SnapshotName, Vec<HoldTag>> =
@@ -168,11 +170,12 @@ impl Real {
     fn holds_by_command(&self, names: &[SnapshotName]) -> Result<Vec<(SnapshotName, Vec<HoldTag>)>, Error> {
         let line = args::holds(names);
         let mut tags: HashMap<SnapshotName, Vec<HoldTag>> = HashMap::new();
-        for (name, tag) in parse::holds(&self.ask_of(&line, names)?).map_err(|bad| answer(&line, bad))? {
+        let (text, gone) = self.ask_of(&line, names)?;
+        for (name, tag) in parse::holds(&text).map_err(|bad| answer(&line, bad))? {
             tags.entry(name).or_default().push(tag);
         }
-        // The command says nothing of a snapshot without holds, so one that is gone looks like one of those.
-        Ok(names.iter().map(|name| (name.clone(), tags.remove(name).unwrap_or_default())).collect())
+        let there = names.iter().filter(|name| !gone.contains(&name.to_string()));
+        Ok(there.map(|name| (name.clone(), tags.remove(name).unwrap_or_default())).collect())
     }
 }
 

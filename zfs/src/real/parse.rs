@@ -163,3 +163,92 @@ fn rows<const COLUMNS: usize, T>(text: &str, read: impl Fn(Row<'_, COLUMNS>) -> 
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pretty_assertions::assert_eq;
+
+    // All texts as OpenZFS wrote them, but for the bad ones.
+
+    #[test]
+    fn pools_are_read() {
+        let found = pools("tank\tONLINE\t301575168\t0\ngone\tUNAVAIL\t-\t-\n").unwrap();
+        assert_eq!(
+            found[0],
+            Pool { name: "tank".parse().unwrap(), health: "ONLINE".into(), free: 301_575_168, capacity: 0 }
+        );
+        assert_eq!((found[1].health.as_str(), found[1].free), ("UNAVAIL", 0));
+        assert_eq!(pools("").unwrap(), []);
+    }
+
+    #[test]
+    fn datasets_are_read_with_and_without_the_stamp_and_put_in_order() {
+        let found = datasets(
+            "tank\t10822174706894959923\tfilesystem\t10797568\t0\t-\n\
+             tank/vol\t238576639905969955\tvolume\t10498048\t16\t1795333700\n\
+             tank/a\t2821113078806981919\tfilesystem\t49152\t0\t1795333700\n",
+        )
+        .unwrap();
+        assert_eq!(found.iter().map(|d| d.name.as_str()).collect::<Vec<_>>(), ["tank", "tank/a", "tank/vol"]);
+        assert_eq!((found[0].snapshots_changed, found[2].snapshots_changed), (None, Some(UnixTime(1_795_333_700))));
+        assert_eq!((found[2].kind, found[2].used_by_snapshots, found[2].used), (Kind::Volume, 16, 10_498_048));
+        let old = datasets("tank\t10822174706894959923\tfilesystem\t10797568\t0\n").unwrap();
+        assert_eq!((old[0].guid, old[0].snapshots_changed), (Guid(10_822_174_706_894_959_923), None));
+    }
+
+    #[test]
+    fn snapshots_and_bookmarks_are_read() {
+        let found =
+            snapshots("tank/a@x\t16657821226952965536\t11\ntank/c@with blank\t7954850975157429266\t14\n").unwrap();
+        assert_eq!(found[0], ("tank/a@x".parse().unwrap(), Guid(16_657_821_226_952_965_536), CreateTxg(11)));
+        assert_eq!(found[1].0.tag().as_str(), "with blank");
+        let found = bookmarks("tank/a#x\t16657821226952965536\t11\n").unwrap();
+        assert_eq!(found[0].name.to_string(), "tank/a#x");
+    }
+
+    #[test]
+    fn details_are_read() {
+        let found = details(
+            "tank/a@x\t16657821226952965536\t11\t1795333699\t0\t2\toff\t-\n\
+             tank/a@y\t11754028200229071343\t13\t1795333700\t24576\t0\toff\ttank/clone,tank/clone2\n\
+             tank/vol@x\t11133718178328893018\t12\t1795333700\t0\t1\ton\t-\n",
+        )
+        .unwrap();
+        let short: Vec<_> = found
+            .iter()
+            .map(|(_, s, held)| (s.tag.as_str(), s.creation.0, s.used, *held, s.deferred, s.clones))
+            .collect();
+        let expected = [
+            ("x", 1_795_333_699, Some(0), Held::Yes, false, 0),
+            ("y", 1_795_333_700, Some(24576), Held::No, false, 2),
+            ("x", 1_795_333_700, Some(0), Held::Yes, true, 0),
+        ];
+        assert_eq!(short, expected);
+    }
+
+    #[test]
+    fn holds_are_read_whatever_their_tags() {
+        let found =
+            holds("tank/a@x\tzam\tSun Nov 22 07:48 2026\ntank/a@x\t.send-1234-1\tSun Nov 22 07:48 2026\n").unwrap();
+        assert_eq!(found.iter().map(|(_, tag)| tag.as_str()).collect::<Vec<_>>(), ["zam", ".send-1234-1"]);
+        assert_eq!(hold_tag("a\tb\nc").unwrap().as_str(), "a\u{fffd}b\u{fffd}c");
+        assert_eq!(hold_tag(&"é".repeat(200)).unwrap().as_str().len(), 254);
+        assert_eq!(hold_tag(""), None);
+    }
+
+    #[test]
+    fn a_line_that_is_not_understood_is_quoted() {
+        let bad = snapshots("tank/a@x\t1\t11\ntank/a@y\t2\n").unwrap_err();
+        assert_eq!(bad, Bad { why: "expected 3 columns, found 2".into(), line: "tank/a@y\t2".into() });
+        assert_eq!(snapshots("tank/a@x\t1\t11\n\n").unwrap_err().line, "");
+        assert_eq!(snapshots("tank/a@x\t1\t1").unwrap_err().why, "the last line is not complete");
+        let bad = snapshots("tank/a\t1\t11\n").unwrap_err();
+        assert_eq!(bad.why, "column 1: \"tank/a\" is not a snapshot name: it has no @");
+        assert!(snapshots("tank/a@x\t1\t11\r\n").is_err());
+        assert!(snapshots("tank/a@x\t-1\t11\n").is_err());
+        assert!(details("tank/a@x\t1\t11\t1795333699\t0\t2\tmaybe\t-\n").unwrap_err().why.contains("defer_destroy"));
+        assert!(datasets("tank\t1\tsnapshot\t1\t0\t-\n").unwrap_err().why.contains("as type"));
+        assert!(datasets("tank\t1\tvolume\t1\t0\t-\ntank/a\t1\tvolume\t1\t0\n").is_err(), "one form per listing");
+    }
+}
