@@ -15,7 +15,7 @@ use crate::batch::{CallFailure, CallResult, Refusal};
 use crate::door::{Error, Grant, Lister, Machine, Scope};
 use calls::Destroy;
 use state::PoolState;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use store::Store;
 use zam_names::{
@@ -82,22 +82,21 @@ impl Lister for Sim {
     }
 
     fn snapshots(&self, scope: Scope<'_>) -> Result<Vec<(SnapshotName, Guid, CreateTxg)>, Error> {
-        let mut pools = BTreeMap::new();
-        let (pool, wanted) = match scope {
-            Scope::Pool(pool) => (Some(self.pool(pool)?), None),
+        let wanted: Option<BTreeSet<&DatasetName>> = match scope {
+            Scope::Pool(_) => None,
+            Scope::Datasets(names) => Some(names.iter().collect()),
+        };
+        let pools = match scope {
+            Scope::Pool(pool) => vec![self.pool(pool)?],
             Scope::Datasets(names) => {
-                for pool in names.iter().map(DatasetName::pool) {
-                    if let Some(state) = self.store.imported(&pool)? {
-                        pools.insert(pool, state);
-                    }
-                }
-                (None, Some(names))
+                let pools: BTreeSet<PoolName> = names.iter().map(DatasetName::pool).collect();
+                let imported = pools.iter().filter_map(|pool| self.store.imported(pool).transpose());
+                imported.collect::<Result<_, _>>()?
             }
         };
-        let is_wanted = |name: &DatasetName| wanted.is_none_or(|wanted| wanted.contains(name));
         let mut rows = Vec::new();
-        for (dataset, state) in pool.iter().chain(pools.values()).flat_map(|pool| &pool.datasets) {
-            if !is_wanted(dataset) {
+        for (dataset, state) in pools.iter().flat_map(|pool| &pool.datasets) {
+            if wanted.as_ref().is_some_and(|wanted| !wanted.contains(dataset)) {
                 continue;
             }
             for (tag, snapshot) in &state.snapshots {
