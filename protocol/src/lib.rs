@@ -1,1 +1,29 @@
-//! Placeholder while the workspace is laid out.
+//! What goes over zam's sockets: one service per role, who may ask what, and how it is written down.
+//!
+//! A connection begins with a [`preface`] in both directions, fixed bytes that name the service and its version. Frames
+//! follow, each a length and a message in bincode ([`codec`]). The requests of a role stand on one page ([`snap`],
+//! [`prune`]), and so does its table of who may send them ([`permission`]).
+//!
+//! # Changing the protocol
+//!
+//! Bincode has no field names: a field or method put in the middle shifts all that follows, and an old daemon would read
+//! one request as another. So methods and enum variants are only ever appended (raise [`preface::MINOR`]), a struct is
+//! changed by a new struct and a new method, and anything else raises [`preface::MAJOR`]. `tests/golden` pins the bytes.
+//! What is sent is flat: no recursive type, no list of empty structs, no path or text that may not be UTF-8.
+#![forbid(unsafe_code)]
+
+pub mod client;
+pub mod codec;
+pub mod permission;
+pub mod preface;
+pub mod prune;
+mod refused;
+pub mod snap;
+mod types;
+
+pub use permission::{Ask, Class, Door, Need, Peer, Role, may};
+pub use refused::Refused;
+pub use types::{
+    ConfigState, EndOrder, Hello, JobId, JobState, Page, PlanId, PlanIdError, PoolStatus, Reach, Reason, ReasonError,
+    Row, Tick, Work, WorkerState,
+};
