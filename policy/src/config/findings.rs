@@ -1,6 +1,7 @@
 //! What is wrong or odd in a config, and where.
 
-use std::{fmt, sync::Arc};
+use super::node::At;
+use std::{collections::BTreeSet, fmt, sync::Arc};
 
 /// A line of a config file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -49,11 +50,11 @@ impl Finding {
     fn write(&self, f: &mut fmt::Formatter<'_>, word: &str) -> fmt::Result {
         let number = self.place.line.to_string();
         let gutter = " ".repeat(number.len());
-        let (before, width) = (" ".repeat(self.caret.0), "^".repeat(self.caret.1.max(1)));
+        let (before, carets) = (" ".repeat(self.caret.0), "^".repeat(self.caret.1));
         writeln!(f, "{}:{}: {word}: {}", self.place, self.column, self.what)?;
         writeln!(f, "{gutter} |")?;
         writeln!(f, "{number} | {}", self.excerpt)?;
-        write!(f, "{gutter} | {before}{width}")?;
+        write!(f, "{gutter} | {before}{carets}")?;
         match &self.help {
             Some(help) => write!(f, "\n{gutter} = {help}"),
             None => Ok(()),
@@ -78,3 +79,88 @@ impl fmt::Display for Errors {
         Ok(())
     }
 }
+
+/// A finding that still needs its file to be shown.
+type Raw = (At, String, Option<String>);
+
+/// Gathers what is found on the way. The same thing said twice of the same place is one finding.
+pub(super) struct Findings<'a> {
+    files: &'a [(String, String)],
+    errors: BTreeSet<Raw>,
+    warnings: BTreeSet<Raw>,
+}
+
+impl<'a> Findings<'a> {
+    pub fn new(files: &'a [(String, String)]) -> Self {
+        Self { files, errors: BTreeSet::new(), warnings: BTreeSet::new() }
+    }
+
+    /// The line on which something stands.
+    pub fn place(&self, at: At) -> Place {
+        let Some((name, text)) = self.files.get(at.file) else { return Place::default() };
+        let line = text.bytes().take(at.start).filter(|byte| *byte == b'\n').count() + 1;
+        Place { file: name.as_str().into(), line }
+    }
+
+    pub fn error(&mut self, at: At, what: impl Into<String>) {
+        self.errors.insert((at, what.into(), None));
+    }
+
+    pub fn error_with(&mut self, at: At, what: impl Into<String>, help: impl Into<String>) {
+        self.errors.insert((at, what.into(), Some(help.into())));
+    }
+
+    pub fn warning(&mut self, at: At, what: impl Into<String>) {
+        self.warnings.insert((at, what.into(), None));
+    }
+
+    pub fn warning_with(&mut self, at: At, what: impl Into<String>, help: impl Into<String>) {
+        self.warnings.insert((at, what.into(), Some(help.into())));
+    }
+
+    pub fn has_errors(&self) -> bool {
+        !self.errors.is_empty()
+    }
+
+    /// The warnings, or the errors if there is one; each in the order of the files.
+    pub fn finish(self) -> Result<Vec<Warning>, Errors> {
+        let shown = |raw: &BTreeSet<Raw>| raw.iter().map(|raw| self.locate(raw)).collect::<Vec<_>>();
+        if self.has_errors() {
+            return Err(Errors(shown(&self.errors)));
+        }
+        Ok(shown(&self.warnings).into_iter().map(Warning).collect())
+    }
+
+    fn locate(&self, (at, what, help): &Raw) -> Finding {
+        let text = self.files.get(at.file).map_or("", |(_, text)| text.as_str());
+        let (before, after) = text.split_at(text.floor_char_boundary(at.start));
+        let head = before.rsplit('\n').next().unwrap_or_default();
+        let tail = after.split('\n').next().unwrap_or_default().trim_end();
+        let column = head.chars().count();
+        let marked = tail.get(..(at.end - at.start).min(tail.len())).map_or(1, |marked| marked.chars().count());
+        // Long lines are cut to what stands around the column.
+        let skipped = column.saturating_sub(LEFT_OF_CARET);
+        let excerpt: String = head.chars().chain(tail.chars()).skip(skipped).take(EXCERPT).map(printable).collect();
+        let room = excerpt.chars().count().saturating_sub(column - skipped);
+        Finding {
+            place: self.place(*at),
+            column: column + 1,
+            what: what.clone(),
+            help: help.clone(),
+            excerpt,
+            caret: (column - skipped, marked.min(room).max(1)),
+        }
+    }
+}
+
+/// A tab would move the caret, another control character the terminal.
+fn printable(c: char) -> char {
+    match c {
+        '\t' => ' ',
+        c if c.is_control() => char::REPLACEMENT_CHARACTER,
+        c => c,
+    }
+}
+
+const EXCERPT: usize = 120;
+const LEFT_OF_CARET: usize = 80;

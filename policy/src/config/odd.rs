@@ -1,0 +1,88 @@
+//! What is odd in a config that can be used: `zamctl check` says it.
+
+use super::{Destination, Entry, findings::Findings, inherit::Draft, node::At};
+use std::collections::BTreeMap;
+use zam_names::Kind;
+
+/// Says what is odd about the entries.
+pub(super) fn warn(entries: &[(&Draft, &Entry)], out: &mut Findings<'_>) {
+    for (draft, entry) in entries {
+        windows(draft, entry, out);
+        matching(draft, entry, out);
+        adoption(draft, entry, out);
+        replication(draft, entry, out);
+    }
+    meeting(entries, out);
+}
+
+/// Where a key stands, or the entry.
+fn at(draft: &Draft, key: &str) -> At {
+    draft.keys.get(key).map_or(draft.at, |node| node.at)
+}
+
+fn windows(draft: &Draft, entry: &Entry, out: &mut Findings<'_>) {
+    let Some(first) = entry.rule.windows.first() else {
+        let help = "write `windows` or `keep`, unless that is what you want";
+        out.warning_with(draft.at, "nothing of this entry ever expires: it has no windows", help);
+        return;
+    };
+    let Some(taken) = entry.snapshot_period else { return };
+    let long = |than: crate::Span| taken.approximate_seconds() > than.approximate_seconds();
+    if first.max_age.is_some_and(long) {
+        let what = format!("a snapshot every {taken}, and the first window ends before the next one comes");
+        out.warning(at(draft, "snapshot-period"), what);
+    } else if long(first.period) {
+        let what = format!("a snapshot every {taken}: the first window, one for each {}, never thins", first.period);
+        out.warning(at(draft, "snapshot-period"), what);
+    }
+}
+
+fn matching(draft: &Draft, entry: &Entry, out: &mut Findings<'_>) {
+    let is_pool = entry.source.parent().is_none();
+    if is_pool && !entry.recursive && entry.kind == Some(Kind::Volume) {
+        out.warning(at(draft, "type"), "this entry never matches: a pool's own dataset is a filesystem");
+    }
+    if draft.own_exclude && !entry.recursive && !entry.exclude.is_empty() {
+        out.warning(at(draft, "exclude"), "`exclude` does nothing here: the entry is not recursive");
+    }
+    for pattern in entry.exclude.iter().filter(|pattern| !pattern.as_str().starts_with("re:")) {
+        if pattern.as_str().contains('/') {
+            let help = "a pattern is compared with each component by itself; for a path write an entry with `enabled = false`";
+            out.warning_with(at(draft, "exclude"), format!("`{}` never matches", pattern.as_str()), help);
+        }
+    }
+}
+
+fn adoption(draft: &Draft, entry: &Entry, out: &mut Findings<'_>) {
+    if entry.rule.adopt.iter().any(|pattern| pattern.matches("a snapshot that somebody made by hand")) {
+        out.warning(at(draft, "adopt"), "this adopts every snapshot, also those that people made by hand: they will expire");
+    }
+}
+
+fn replication(draft: &Draft, entry: &Entry, out: &mut Findings<'_>) {
+    if !entry.destinations.is_empty() {
+        out.warning(at(draft, "destinations"), "destinations are not acted on by this version");
+    }
+    if entry.replication_period.is_some() {
+        out.warning(at(draft, "replication-period"), "`replication-period` is not acted on by this version");
+    }
+}
+
+/// Two sources that would be sent to one place.
+fn meeting(entries: &[(&Draft, &Entry)], out: &mut Findings<'_>) {
+    let mut taken: BTreeMap<String, &Entry> = BTreeMap::new();
+    for (draft, entry) in entries {
+        for destination in &entry.destinations {
+            let Some(first) = taken.insert(full(entry, destination), entry) else { continue };
+            let what = format!("{} and {} go to the same place: {}", first.source, entry.source, full(entry, destination));
+            out.warning_with(draft.at, what, "give each a `dataset` of its own there, or none: its full name is the default");
+        }
+    }
+}
+
+/// A destination in one line.
+fn full(entry: &Entry, destination: &Destination) -> String {
+    let host = destination.remote_host.as_ref().map(|host| format!("{host}:")).unwrap_or_default();
+    let pool = destination.pool.as_ref().map(|pool| format!("{pool}/")).unwrap_or_default();
+    format!("{host}{pool}{}", destination.dataset.as_ref().unwrap_or(&entry.source))
+}
