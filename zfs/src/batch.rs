@@ -176,3 +176,187 @@ pub(crate) fn by_identity(
     batch.atomic = by_name.atomic;
     batch.forgive(Refusal::NotFound)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pretty_assertions::assert_eq;
+    use proptest::prelude::*;
+    use std::cell::{Cell, RefCell};
+    use std::collections::BTreeMap;
+
+    fn name(number: u32) -> SnapshotName {
+        format!("tank/d{number}@x").parse().unwrap()
+    }
+
+    /// How a name behaves in a call.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    enum Temper {
+        Good,
+        /// Fails the whole call, and is named.
+        Blamed(Refusal),
+        /// Fails the whole call without a word.
+        Silent(Refusal),
+        /// Is left out, the rest is done.
+        PassedOver(Refusal),
+    }
+
+    impl Temper {
+        fn why(&self) -> Option<&Refusal> {
+            match self {
+                Self::Good => None,
+                Self::Blamed(why) | Self::Silent(why) | Self::PassedOver(why) => Some(why),
+            }
+        }
+    }
+
+    /// What a machine blames when several names are bad.
+    #[derive(Clone, Copy, Debug)]
+    enum Blames {
+        All,
+        /// As `lzc_hold`.
+        TheFirst,
+        /// Besides, somebody nobody asked about.
+        Strangers,
+    }
+
+    struct Fake {
+        tempers: BTreeMap<SnapshotName, Temper>,
+        blames: Blames,
+        calls: Cell<usize>,
+        done: RefCell<Vec<SnapshotName>>,
+    }
+
+    impl Fake {
+        fn new(tempers: &BTreeMap<SnapshotName, Temper>, blames: Blames) -> Self {
+            Self { tempers: tempers.clone(), blames, calls: Cell::new(0), done: RefCell::default() }
+        }
+
+        fn call(&self, names: &[SnapshotName]) -> CallResult {
+            self.calls.set(self.calls.get() + 1);
+            let of = |wanted: fn(&Temper) -> bool| -> Vec<(SnapshotName, Refusal)> {
+                let bad = names.iter().filter(|name| wanted(&self.tempers[*name]));
+                bad.map(|name| (name.clone(), self.tempers[name].why().unwrap().clone())).collect()
+            };
+            if let Some((_, whole)) = of(|t| matches!(t, Temper::Silent(_))).pop() {
+                return Err(CallFailure { whole, each: Vec::new() });
+            }
+            let mut each = of(|t| matches!(t, Temper::Blamed(_)));
+            if let Some((_, whole)) = each.last().cloned() {
+                match self.blames {
+                    Blames::All => {}
+                    Blames::TheFirst => each.truncate(1),
+                    Blames::Strangers => each.push((name(1000), Refusal::Busy)),
+                }
+                return Err(CallFailure { whole, each });
+            }
+            let passed_over = of(|t| matches!(t, Temper::PassedOver(_)));
+            let done = names.iter().filter(|name| self.tempers[*name] == Temper::Good).cloned();
+            self.done.borrow_mut().extend(done);
+            Ok(passed_over)
+        }
+    }
+
+    fn refusal() -> impl Strategy<Value = Refusal> {
+        let all = [Refusal::NotFound, Refusal::Exists, Refusal::Busy, Refusal::NotPermitted, Refusal::NoSpace];
+        proptest::sample::select(all.to_vec())
+    }
+
+    fn temper() -> impl Strategy<Value = Temper> {
+        prop_oneof![
+            4 => Just(Temper::Good),
+            1 => refusal().prop_map(Temper::Blamed),
+            1 => refusal().prop_map(Temper::Silent),
+            1 => refusal().prop_map(Temper::PassedOver),
+        ]
+    }
+
+    fn tempers() -> impl Strategy<Value = BTreeMap<SnapshotName, Temper>> {
+        proptest::collection::vec(temper(), 0..40).prop_map(|tempers| (0..).map(name).zip(tempers).collect())
+    }
+
+    fn blames() -> impl Strategy<Value = Blames> {
+        proptest::sample::select(vec![Blames::All, Blames::TheFirst, Blames::Strangers])
+    }
+
+    proptest! {
+        #[test]
+        fn what_can_be_done_is_done_and_every_name_has_its_own_end(tempers in tempers(), blames in blames()) {
+            let fake = Fake::new(&tempers, blames);
+            let names: Vec<SnapshotName> = tempers.keys().cloned().collect();
+            let mut batch = by_name(&names, |names| fake.call(names));
+            batch.done.sort();
+            let good: Vec<_> = names.iter().filter(|name| tempers[*name].why().is_none()).cloned().collect();
+            assert_eq!(batch.done, good);
+            batch.failed.sort_by(|a, b| a.what.cmp(&b.what));
+            let bad: Vec<_> = names
+                .iter()
+                .filter_map(|name| Some(Failed { what: name.clone(), why: tempers[name].why()?.clone() }))
+                .collect();
+            assert_eq!(batch.failed, bad);
+        }
+
+        #[test]
+        fn nothing_is_done_twice(tempers in tempers(), blames in blames(), again in 0_usize..40) {
+            let fake = Fake::new(&tempers, blames);
+            let mut names: Vec<SnapshotName> = tempers.keys().cloned().collect();
+            names.extend(tempers.keys().nth(again).cloned());
+            let batch = by_name(&names, |names| fake.call(names));
+            let mut done = fake.done.borrow().clone();
+            done.sort();
+            done.dedup();
+            assert_eq!(done.len(), fake.done.borrow().len());
+            assert_eq!(batch.done.len() + batch.failed.len(), tempers.len());
+        }
+
+        #[test]
+        fn blamed_names_cost_one_more_call_and_no_atomicity(tempers in tempers()) {
+            let tempers = tempers.into_iter().filter(|(_, temper)| !matches!(temper, Temper::Silent(_))).collect();
+            let fake = Fake::new(&tempers, Blames::All);
+            let names: Vec<SnapshotName> = tempers.keys().cloned().collect();
+            let batch = by_name(&names, |names| fake.call(names));
+            assert!(batch.atomic);
+            assert!(fake.calls.get() <= 2);
+        }
+
+        #[test]
+        fn a_silent_one_costs_a_logarithm_of_calls(number in 0_u32..1000) {
+            let tempers = (0..1000).map(|n| (name(n), if n == number { Temper::Silent(Refusal::Busy) } else { Temper::Good }));
+            let tempers = tempers.collect();
+            let fake = Fake::new(&tempers, Blames::All);
+            let names: Vec<SnapshotName> = tempers.keys().cloned().collect();
+            let batch = by_name(&names, |names| fake.call(names));
+            assert_eq!(batch.failed.len(), 1);
+            assert!(fake.calls.get() <= 21, "{} calls", fake.calls.get());
+        }
+    }
+
+    #[test]
+    fn a_suspended_pool_is_asked_once() {
+        let names: Vec<SnapshotName> = (0..9).map(name).collect();
+        let calls = Cell::new(0);
+        let batch = by_name(&names, |_| {
+            calls.set(calls.get() + 1);
+            Err(CallFailure { whole: Refusal::Suspended, each: Vec::new() })
+        });
+        assert_eq!((calls.get(), batch.done.len(), batch.failed.len()), (1, 0, 9));
+    }
+
+    #[test]
+    fn no_names_are_no_call() {
+        let batch = by_name(&[], |_| panic!("called"));
+        assert_eq!(batch, Batch::empty());
+    }
+
+    #[test]
+    fn one_that_is_as_it_should_be_counts_as_done() {
+        let failed = vec![
+            Failed { what: 1, why: Refusal::TagExists },
+            Failed { what: 2, why: Refusal::Busy },
+            Failed { what: 3, why: Refusal::TagExists },
+        ];
+        let batch = Batch { done: vec![0], failed, atomic: true }.forgive(Refusal::TagExists);
+        assert_eq!(batch.done, [0, 1, 3]);
+        assert_eq!(batch.failed, [Failed { what: 2, why: Refusal::Busy }]);
+    }
+}
