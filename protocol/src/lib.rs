@@ -21,7 +21,7 @@ mod refused;
 pub mod snap;
 mod types;
 
-pub use permission::{Ask, Class, Door, Need, Peer, Role, may};
+pub use permission::{Ask, Class, Door, Need, OPERATORS, Peer, Role, may};
 pub use refused::Refused;
 pub use types::{
     ConfigState, EndOrder, Hello, JobId, JobState, Page, PlanId, PlanIdError, PoolStatus, Reach, Reason, ReasonError,

@@ -9,6 +9,9 @@ use std::{
 };
 use tarpc::RequestName;
 
+/// The unix group of the people who may act: the control doors belong to it.
+pub const OPERATORS: &str = "zam-operators";
+
 /// A daemon that serves doors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
