@@ -3,6 +3,7 @@
 
 pub mod args;
 pub mod audit;
+pub mod doors;
 pub mod jobs;
 pub mod notes_store;
 mod role;
