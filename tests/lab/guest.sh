@@ -7,7 +7,8 @@
 #   guest.sh ssh CMD...           run a command as root (words are joined by a blank, as ssh does)
 #   guest.sh push FILE... DEST    copy into the guest
 #   guest.sh pull SRC DEST        copy out of it
-#   guest.sh reset [STATE]        back to the state right after `up` (or to one that `save` left), disk and memory
+#   guest.sh reset [STATE]        back to the state right after `up` (or to one that `save` left), disk and memory;
+#                                 also after `kill`
 #   guest.sh save STATE           save disk and memory under a name
 #   guest.sh kill                 power cut: QEMU dies by SIGKILL
 #   guest.sh boot                 cold boot of the same disk, after `kill`
@@ -25,6 +26,8 @@ LAB_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck disable=SC2034 # image.sh uses it
 LAB_CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/zam-lab
 LAB_RUN=${TMPDIR:-/tmp}/zam-lab-$UID
+# sockets live there, and their paths must be short
+((${#LAB_RUN} <= 50)) || LAB_RUN=/tmp/zam-lab-$UID
 
 lab_say() { printf 'lab: %s\n' "$*" >&2; }
 lab_die() { lab_say "$*"; return 1; }
@@ -70,6 +73,18 @@ lab_alive() {
     local pid
     pid=$(cat "$LAB_I/pid" 2>/dev/null) && kill -0 "$pid" 2>/dev/null &&
         [[ $(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null) == *"$LAB_I/"* ]]
+}
+
+# lab_new BASE SUITE: an empty folder for the instance.
+lab_new() {
+    # shellcheck disable=SC2174
+    mkdir -p -m 700 "$LAB_RUN"
+    [[ -O $LAB_RUN && ! -L $LAB_RUN ]] || { lab_die "$LAB_RUN is not ours"; return; }
+    rm -rf "$LAB_I"
+    mkdir -m 700 "$LAB_I" || return
+    echo "$1" >"$LAB_I/base"
+    echo "$2" >"$LAB_I/suite"
+    install -m 600 "$1/key" "$LAB_I/key"
 }
 
 # --- QEMU -------------------------------------------------------------------------------------------------------------
@@ -190,12 +205,8 @@ guest_up() {
     fi
     image=$("$LAB_DIR/image.sh" "$suite") || return
     base=${image%/*} saved=${image##*/}
-    rm -rf "$LAB_I"
-    mkdir -p "$LAB_I" && chmod 700 "$LAB_RUN" "$LAB_I" || return
+    lab_new "$base" "$suite" || return
     export ZAM_LAB_INSTANCE=${LAB_I##*/}
-    echo "$base" >"$LAB_I/base"
-    echo "$suite" >"$LAB_I/suite"
-    install -m 600 "$base/key" "$LAB_I/key"
     # The overlay carries the saved machine; what it stands on stays in the cache, read only.
     cp --reflink=auto --sparse=always "$base/$saved" "$LAB_I/disk.qcow2" || return
     lab_start -loadvm booted && lab_connect 60 && lab_set_clock
@@ -203,9 +214,12 @@ guest_up() {
 
 guest_reset() {
     lab_instance || return
-    lab_alive || { lab_die "the guest is not running"; return; }
-    lab_disconnect
-    lab_monitor "loadvm ${1:-booted}" || return
+    if lab_alive; then
+        lab_disconnect
+        lab_monitor "loadvm ${1:-booted}" || return
+    else
+        lab_start -loadvm "${1:-booted}" || return
+    fi
     lab_connect 60 && lab_set_clock
 }
 

@@ -178,10 +178,7 @@ save_booted() {
     local base=$1 name=$2
     export ZAM_LAB_INSTANCE=image-$SUITE-$$
     lab_instance
-    mkdir -p "$LAB_I" && chmod 700 "$LAB_RUN" "$LAB_I"
-    echo "$base" >"$LAB_I/base"
-    echo "$SUITE" >"$LAB_I/suite"
-    install -m 600 "$base/key" "$LAB_I/key"
+    lab_new "$base" "$SUITE"
     qemu-img create -q -f qcow2 -F raw -b "$base/disk.raw" "$LAB_I/disk.qcow2"
     lab_start
     lab_connect 600

@@ -68,8 +68,13 @@ for name in ${ONLY[@]+"${ONLY[@]}"}; do
 done
 
 journal() { # NAME
+    if ! lab_alive; then
+        printf -- '-- the guest is dead; its console ends with:\n' >>"$LOG_DIR/$1.log"
+        tail -c 3000 "$LAB_I/console.log" >>"$LOG_DIR/$1.log" || true
+        return
+    fi
     {
-        guest_ssh 'journalctl -b --no-pager -o short-precise | tail -n 5000; echo; echo == dmesg; dmesg | tail -n 100' \
+        timeout 60 ssh "${LAB_SSH[@]}" -p "$LAB_PORT" root@127.0.0.1 'journalctl -b --no-pager -o short-precise | tail -n 5000; echo; echo == dmesg; dmesg | tail -n 100' \
             >"$LOG_DIR/$1.journal" 2>&1
     } || true
 }
@@ -83,9 +88,9 @@ prepare() { # SUITE: leaves a guest with everything in it, saved as `ready`
     guest_ssh 'chmod -R a+rX /root/lab && sync' && guest_save ready
 }
 
-# A guest that a power cut left in pieces, or that died, is made anew.
+# A guest that is in pieces is made anew.
 fresh() { # SUITE
-    if lab_instance && lab_alive && guest_reset ready; then return 0; fi
+    if lab_instance && guest_reset ready; then return 0; fi
     lab_say "the guest does not come back; a new one"
     guest_down
     prepare "$1"
