@@ -4,10 +4,13 @@
 pub mod args;
 pub mod audit;
 pub mod doors;
+pub mod clock;
 pub mod jobs;
 pub mod notes_store;
 mod role;
 pub mod sandbox;
 pub mod signals;
+pub mod systemd;
+pub mod worker;
 
 pub use role::{Role, Verb};

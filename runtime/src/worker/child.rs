@@ -1,0 +1,42 @@
+//! The worker's side.
+
+use super::frame;
+use nix::sys::{prctl, signal::Signal};
+use serde::{Serialize, de::DeserializeOwned};
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+
+/// Answers the daemon's requests on standard input, one after the other, until the daemon closes it or dies.
+///
+/// # Errors
+/// If standard input is no socket, or what comes on it is no request.
+pub fn serve<Req, Ans>(mut answer: impl FnMut(Req) -> Ans) -> io::Result<()>
+where
+    Req: DeserializeOwned,
+    Ans: Serialize,
+{
+    // A daemon that died is seen as the end of input too, but only between requests.
+    prctl::set_pdeathsig(Signal::SIGKILL)?;
+    let mut stream = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+    while let Some(request) = read(&mut stream)? {
+        let reply = frame::encode(&answer(frame::decode(&request)?))?;
+        // Nobody waits for the answer any more: there is nothing left to do.
+        if let Err(error) = stream.write_all(&frame::head(&reply)?).and_then(|()| stream.write_all(&reply)) {
+            return if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) };
+        }
+    }
+    Ok(())
+}
+
+fn read(stream: &mut UnixStream) -> io::Result<Option<Vec<u8>>> {
+    let mut head = [0; frame::HEAD];
+    match stream.read_exact(&mut head) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(None),
+        read => read?,
+    }
+    let mut request = vec![0; frame::length(head)?];
+    stream.read_exact(&mut request)?;
+    Ok(Some(request))
+}
