@@ -7,6 +7,8 @@ mod calls;
 mod grants;
 mod state;
 mod store;
+#[cfg(test)]
+mod tests;
 mod tree;
 
 pub use admin::{Admin, AdminError};
