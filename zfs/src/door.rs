@@ -68,7 +68,7 @@ pub enum GrantWho {
 }
 
 /// Where below the dataset a grant holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum GrantScope {
     /// `-l`: the dataset alone.
     Local,

@@ -19,7 +19,7 @@ cases! {
     a_renamed_dataset_keeps_its_guid_and_its_snapshots,
     a_renamed_snapshot_keeps_its_guid,
     snapshots_changed_moves_when_the_snapshots_do_and_not_with_a_hold,
-    grants_read_back_as_they_were_given_on_that_very_dataset,
+    grants_read_back_with_the_scope_that_each_permission_has_on_that_very_dataset,
 }
 
 fn pools_list_with_their_health(stage: &Stage<'_>) -> Result<(), Trouble> {
@@ -160,12 +160,14 @@ fn snapshots_changed_moves_when_the_snapshots_do_and_not_with_a_hold(stage: &Sta
     holds_true("a destroy moves it", stamp()? > third)
 }
 
-fn grants_read_back_as_they_were_given_on_that_very_dataset(stage: &Stage<'_>) -> Result<(), Trouble> {
+fn grants_read_back_with_the_scope_that_each_permission_has_on_that_very_dataset(
+    stage: &Stage<'_>,
+) -> Result<(), Trouble> {
     stage.script(
         "create $/a/b
          allow zam-c1 both snapshot,hold,release $/a
          allow zam-c2 descendent mount,destroy $/a
-         allow zam-c2 local destroy $/a
+         allow zam-c2 local destroy,bookmark $/a
          allow zam-c1 local bookmark $/a/b",
     )?;
     let dataset = stage.dataset("$/a")?;
@@ -177,8 +179,10 @@ fn grants_read_back_as_they_were_given_on_that_very_dataset(stage: &Stage<'_>) -
     };
     let mut wanted = vec![
         grant(RIGHTFUL, GrantScope::Both, &["hold", "release", "snapshot"]),
-        grant("zam-c2", GrantScope::Descendent, &["destroy", "mount"]),
-        grant("zam-c2", GrantScope::Local, &["destroy"]),
+        // Given with `-d` and with `-l` is shown, and is, the same as given without a flag.
+        grant("zam-c2", GrantScope::Both, &["destroy"]),
+        grant("zam-c2", GrantScope::Descendent, &["mount"]),
+        grant("zam-c2", GrantScope::Local, &["bookmark"]),
     ];
     let mut got = stage.lister().grants(&dataset).map_err(Trouble::new)?;
     wanted.sort();

@@ -115,7 +115,7 @@ impl Admin {
             ["clone", origin, name] => self.clone_snapshot(&parse(origin)?, parse(name)?),
             ["bookmark", origin, name] => self.bookmark(&parse(origin)?, &parse(name)?),
             ["allow", user, scope, permissions, name] => self.allow(user, scope, permissions, &parse(name)?),
-            ["unallow", user, name] => self.on_dataset(name, |dataset| dataset.grants.retain(|g| g.user != *user)),
+            ["unallow", user, name] => self.on_dataset(name, |dataset| drop(dataset.grants.remove(*user))),
             ["limit", "none", name] => self.on_dataset(name, |dataset| dataset.snapshot_limit = None),
             ["limit", count, name] => {
                 let limit = parse(count)?;
@@ -220,9 +220,10 @@ impl Admin {
             "both" => GrantScope::Both,
             _ => return Err(Why("the scope is local, descendent or both".to_owned())),
         };
+        let permissions: Vec<String> = permissions.split(',').map(str::to_owned).collect();
         self.on(name, |pool, name, _| {
             let dataset = pool.datasets.get_mut(name).ok_or_else(Why::missing)?;
-            dataset.allow(user, scope, permissions.split(','));
+            dataset.allow(user, scope, &permissions);
             Ok(())
         })
     }

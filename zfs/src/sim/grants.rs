@@ -2,7 +2,6 @@
 
 use super::state::{GrantState, PoolState};
 use crate::batch::Refusal;
-use crate::door::GrantScope;
 use zam_names::{DatasetName, SnapshotName};
 
 /// The user that needs no grant.
@@ -40,8 +39,8 @@ impl PoolState {
         let mut asked_as = start;
         let mut at = Some(dataset.clone());
         while let Some(name) = at {
-            let grants = self.datasets.get(&name).map(|state| state.grants.as_slice()).unwrap_or_default();
-            if grants.iter().any(|grant| grant.gives(user, permission, asked_as)) {
+            let grant = self.datasets.get(&name).and_then(|state| state.grants.get(user));
+            if grant.is_some_and(|grant| grant.gives(permission, asked_as)) {
                 return Ok(());
             }
             asked_as = Start::Descendent;
@@ -52,13 +51,11 @@ impl PoolState {
 }
 
 impl GrantState {
-    fn gives(&self, user: &str, permission: &str, asked_as: Start) -> bool {
-        let reaches = match self.scope {
-            GrantScope::Local => asked_as == Start::Local,
-            GrantScope::Descendent => asked_as == Start::Descendent,
-            GrantScope::Both => true,
-        };
-        reaches && self.user == user && self.permissions.iter().any(|held| held == permission)
+    fn gives(&self, permission: &str, asked_as: Start) -> bool {
+        match asked_as {
+            Start::Local => self.local.contains(permission),
+            Start::Descendent => self.descendent.contains(permission),
+        }
     }
 }
 

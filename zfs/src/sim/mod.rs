@@ -136,7 +136,7 @@ impl Lister for Sim {
         let pool = self.pool(&dataset.pool())?;
         let missing = || self.store.error(format!("cannot open '{dataset}': dataset does not exist"));
         let state = pool.datasets.get(dataset).ok_or_else(missing)?;
-        let mut grants: Vec<_> = state.grants.iter().map(|grant| grant.listed(dataset)).collect();
+        let mut grants: Vec<_> = state.grants.iter().flat_map(|(user, grant)| grant.listed(dataset, user)).collect();
         grants.sort();
         Ok(grants)
     }

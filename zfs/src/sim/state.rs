@@ -2,7 +2,7 @@
 
 use crate::door::{Grant, GrantScope, GrantWho};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use zam_names::{
     CreateTxg, Dataset, DatasetName, Guid, HoldTag, Kind, Pool, PoolName, SnapTag, Snapshot, SnapshotName, UnixTime,
 };
@@ -67,7 +67,8 @@ pub(super) struct DatasetState {
     pub(super) snapshots_changed: Option<UnixTime>,
     pub(super) snapshots: BTreeMap<SnapTag, SnapshotState>,
     pub(super) bookmarks: BTreeMap<SnapTag, BookmarkState>,
-    pub(super) grants: Vec<GrantState>,
+    /// By user.
+    pub(super) grants: BTreeMap<String, GrantState>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -87,12 +88,11 @@ pub(super) struct BookmarkState {
     pub(super) createtxg: CreateTxg,
 }
 
-/// A delegation to one user.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// What one user was given on one dataset. ZFS keeps the two scopes apart; given without a flag is given in both.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct GrantState {
-    pub(super) user: String,
-    pub(super) scope: GrantScope,
-    pub(super) permissions: Vec<String>,
+    pub(super) local: BTreeSet<String>,
+    pub(super) descendent: BTreeSet<String>,
 }
 
 impl PoolState {
@@ -208,7 +208,7 @@ impl DatasetState {
             snapshots_changed: None,
             snapshots: BTreeMap::new(),
             bookmarks: BTreeMap::new(),
-            grants: Vec::new(),
+            grants: BTreeMap::new(),
         }
     }
 
@@ -230,9 +230,19 @@ impl DatasetState {
 }
 
 impl GrantState {
-    /// As `zfs allow DATASET` shows it.
-    pub(super) fn listed(&self, dataset: &DatasetName) -> Grant {
-        let who = GrantWho::User(self.user.clone());
-        Grant { dataset: dataset.clone(), who, scope: self.scope, permissions: self.permissions.clone() }
+    /// As `zfs allow DATASET` shows it: what is in both scopes is shown as given without a flag, however it was given.
+    pub(super) fn listed(&self, dataset: &DatasetName, user: &str) -> Vec<Grant> {
+        let scopes = [
+            (GrantScope::Local, self.local.difference(&self.descendent).cloned().collect::<Vec<_>>()),
+            (GrantScope::Descendent, self.descendent.difference(&self.local).cloned().collect()),
+            (GrantScope::Both, self.local.intersection(&self.descendent).cloned().collect()),
+        ];
+        let grant = |(scope, permissions)| Grant {
+            dataset: dataset.clone(),
+            who: GrantWho::User(user.to_owned()),
+            scope,
+            permissions,
+        };
+        scopes.into_iter().filter(|(_, permissions)| !permissions.is_empty()).map(grant).collect()
     }
 }

@@ -1,22 +1,20 @@
 //! What an administrator does to the tree of datasets: no role can.
 
 use super::admin::{Why, parse};
-use super::state::{DatasetState, GrantState, PoolState, Use};
+use super::state::{DatasetState, PoolState, Use};
 use crate::door::GrantScope;
 use zam_names::{DatasetName, Guid, Kind, UnixTime};
 
 impl DatasetState {
-    /// Adds to what the user has with this scope already.
-    pub(super) fn allow<'a>(&mut self, user: &str, scope: GrantScope, permissions: impl Iterator<Item = &'a str>) {
-        let at = self.grants.iter().position(|grant| grant.user == user && grant.scope == scope);
-        let mut grant = at.map_or_else(
-            || GrantState { user: user.to_owned(), scope, permissions: Vec::new() },
-            |at| self.grants.remove(at),
-        );
-        grant.permissions.extend(permissions.map(str::to_owned));
-        grant.permissions.sort();
-        grant.permissions.dedup();
-        self.grants.push(grant);
+    /// Adds to what the user has.
+    pub(super) fn allow(&mut self, user: &str, scope: GrantScope, permissions: &[String]) {
+        let grant = self.grants.entry(user.to_owned()).or_default();
+        if scope != GrantScope::Descendent {
+            grant.local.extend(permissions.iter().cloned());
+        }
+        if scope != GrantScope::Local {
+            grant.descendent.extend(permissions.iter().cloned());
+        }
     }
 }
 
