@@ -6,6 +6,9 @@
 //! contract --list            prints the cases' names
 //! contract act               one verb, from standard input, as the calling user: how a case acts as another user
 //! ```
+//!
+//! With `LD_LIBRARY_PATH` naming a folder that has an empty file `libzfs_core.so.3`, the library cannot be loaded, and what
+//! is tried is the way through the `zfs` command.
 
 use std::error::Error;
 use std::io::{Read, Write};
@@ -158,7 +161,7 @@ impl Drop for OnReal {
 }
 
 fn run(program: &str, arguments: &[&str]) -> Result<(), Trouble> {
-    let output = Command::new(program).args(arguments).output().map_err(Trouble::new)?;
+    let output = Command::new(program).args(arguments).env_remove("LD_LIBRARY_PATH").output().map_err(Trouble::new)?;
     if output.status.success() {
         return Ok(());
     }
