@@ -3,11 +3,17 @@
 //! spectator come to the same result.
 #![forbid(unsafe_code)]
 
+pub mod assess;
 pub mod config;
+pub mod explain;
+pub mod judge;
+pub mod notes;
 mod pattern;
 mod rule;
+pub mod schedule;
 mod span;
+pub mod tags;
 
 pub use pattern::Pattern;
-pub use rule::{Rule, Tier, Zone};
-pub use span::{Span, SpanError, Unit};
+pub use rule::{Digest, Rule, Tier, Zone};
+pub use span::{Bucket, Span, SpanError, Unit};

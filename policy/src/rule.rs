@@ -32,6 +32,21 @@ pub struct Rule {
     pub adopt: Vec<Pattern>,
 }
 
+/// Tells rules apart in notes. Equal rules have equal digests, also in the next version of zam as long as rules have the
+/// same keys; if they should ever differ, snapshots are only kept longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Digest(pub(crate) u64);
+
+impl Rule {
+    /// The rule's digest (FNV-1a over its TOML form).
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        let text = toml::to_string(self).unwrap_or_default();
+        Digest(text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)))
+    }
+}
+
 /// A time zone that is known on this machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

@@ -1,4 +1,5 @@
 //! Every config in the repository: the seed's samples, the design's, the documentation's, and wrong ones with what is said.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
 use pretty_assertions::assert_eq;
 use std::{
@@ -76,7 +77,7 @@ fn every_wrong_config_is_refused_with_its_message() {
             Ok(_) => panic!("{name} loads, and it is wrong"),
             Err(errors) => format!("{errors}\n"),
         };
-        golden(&path.with_extension("txt"), &said);
+        golden(&path.with_file_name(format!("{name}.txt")), &said);
         seen += 1;
     }
     assert!(seen > 10, "the folder of wrong configs is nearly empty");
@@ -88,7 +89,7 @@ fn every_odd_config_loads_with_its_warnings() {
         let (name, text) = read(path);
         let (_, warnings) = effective(&name, &text);
         let said: Vec<String> = warnings.iter().map(|warning| format!("{warning}\n")).collect();
-        golden(&path.with_extension("txt"), &said.join("\n"));
+        golden(&path.with_file_name(format!("{name}.txt")), &said.join("\n"));
     }
 }
 
@@ -103,7 +104,7 @@ fn every_config_in_the_documents_loads() {
             seen += 1;
         }
     }
-    assert!(seen > 5, "the reference shows no examples");
+    assert!(seen >= 5, "the reference shows no examples");
 }
 
 /// The blocks of a Markdown text that are configs.

@@ -41,7 +41,15 @@ where
     T::Error: Display,
 {
     let text = text(node, expected, out)?;
-    T::try_from(text.to_owned()).map_err(|why| out.error(node.at, why.to_string())).ok()
+    T::try_from(text.to_owned()).map_err(|why| out.error(node.at, one_line(&why.to_string()))).ok()
+}
+
+/// The first and the last line: a fault of a regular expression draws between them what is shown here anyway.
+fn one_line(text: &str) -> String {
+    match (text.lines().next(), text.lines().last()) {
+        (Some(first), Some(last)) if first != last => format!("{first} {last}"),
+        _ => text.to_owned(),
+    }
 }
 
 pub(super) fn flag(node: &Node, out: &mut Findings<'_>) -> Option<bool> {

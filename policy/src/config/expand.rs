@@ -2,7 +2,7 @@
 
 use super::{
     findings::Findings,
-    node::{At, Item, Node, Table, Value},
+    node::{At, DEEPEST, Item, Node, Table, Value},
     schema::{listed, nearest},
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,21 +17,28 @@ pub(super) struct Expander<'a> {
     used: BTreeSet<String>,
     /// How many more nodes may be copied.
     budget: usize,
+    /// How deep the node is that is being expanded, the defines that led to it included.
+    depth: usize,
 }
 
 impl<'a> Expander<'a> {
     pub fn new(defines: &'a BTreeMap<String, (At, Node)>) -> Self {
-        Self { defines, done: BTreeMap::new(), open: Vec::new(), used: BTreeSet::new(), budget: MOST_NODES }
+        Self { defines, done: BTreeMap::new(), open: Vec::new(), used: BTreeSet::new(), budget: MOST_NODES, depth: 0 }
     }
 
     /// The node with everything in it expanded; broken where that cannot be, and then it is said why.
     pub fn node(&mut self, node: &Node, out: &mut Findings<'_>) -> Node {
+        if self.depth == DEEPEST {
+            return Node { at: node.at, value: too_deep(node.at, out) };
+        }
+        self.depth += 1;
         let value = match &node.value {
             Value::Text(text) => self.text(text, node.at, out),
             Value::List(list) => Value::List(list.iter().map(|node| self.node(node, out)).collect()),
             Value::Table(table) => self.table(table, node.at, out),
             other => other.clone(),
         };
+        self.depth -= 1;
         Node { at: node.at, value }
     }
 
@@ -132,7 +139,7 @@ impl<'a> Expander<'a> {
             return Value::Broken;
         };
         if !self.done.contains_key(name) {
-            if self.open.iter().any(|open| open == name) || self.open.len() == DEEPEST {
+            if self.open.iter().any(|open| open == name) {
                 out.error_with(at, format!("`{name}` cannot be expanded: {} …", self.chain(name)), self.hint(""));
                 return Value::Broken;
             }
@@ -146,7 +153,10 @@ impl<'a> Expander<'a> {
 
     fn copy(&mut self, name: &str, at: At, out: &mut Findings<'_>) -> Value {
         let Some(done) = self.done.get(name) else { return Value::Broken };
-        let size = size(done);
+        let (size, depth) = measure(done);
+        if self.depth + depth > DEEPEST {
+            return too_deep(at, out);
+        }
         if size > self.budget {
             out.error(at, format!("the defines of this config grow into more than {MOST_NODES} values"));
             return Value::Broken;
@@ -169,15 +179,21 @@ impl<'a> Expander<'a> {
     }
 }
 
-fn size(node: &Node) -> usize {
-    match &node.value {
-        Value::List(list) => 1 + list.iter().map(size).sum::<usize>(),
-        Value::Table(table) => 1 + table.0.iter().map(|item| size(&item.node)).sum::<usize>(),
-        _ => 1,
-    }
+fn too_deep(at: At, out: &mut Findings<'_>) -> Value {
+    out.error(at, format!("this is nested deeper than {DEEPEST} levels, with the defines in it"));
+    Value::Broken
+}
+
+/// How many nodes it has, and how many levels.
+fn measure(node: &Node) -> (usize, usize) {
+    let inner: Vec<&Node> = match &node.value {
+        Value::List(list) => list.iter().collect(),
+        Value::Table(table) => table.0.iter().map(|item| &item.node).collect(),
+        _ => Vec::new(),
+    };
+    let add = |(size, depth): (usize, usize), (more, deeper): (usize, usize)| (size + more, depth.max(deeper + 1));
+    inner.into_iter().map(measure).fold((1, 1), add)
 }
 
 const MOST_NODES: usize = 1_000_000;
 const LONGEST_TEXT: usize = 4096;
-/// Each level may hold a tree as deep as a file may be, and the stack must hold them all.
-const DEEPEST: usize = 16;

@@ -133,7 +133,8 @@ impl<'a> Findings<'a> {
 
     fn locate(&self, (at, what, help): &Raw) -> Finding {
         let text = self.files.get(at.file).map_or("", |(_, text)| text.as_str());
-        let (before, after) = text.split_at(text.floor_char_boundary(at.start));
+        let start = (0..=at.start).rev().find(|start| text.is_char_boundary(*start)).unwrap_or(0);
+        let (before, after) = text.split_at(start);
         let head = before.rsplit('\n').next().unwrap_or_default();
         let tail = after.split('\n').next().unwrap_or_default().trim_end();
         let column = head.chars().count();

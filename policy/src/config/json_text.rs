@@ -2,7 +2,7 @@
 
 use super::{
     findings::Findings,
-    node::{At, Item, Node, Table, Value},
+    node::{At, DEEPEST, Item, Node, Table, Value},
 };
 use jsonc_parser::{
     CollectOptions, ParseOptions, Scanner, ScannerOptions,
@@ -111,5 +111,3 @@ fn whole(written: &str) -> Value {
 fn at(file: usize, range: Range) -> At {
     At { file, start: range.start, end: range.end }
 }
-
-const DEEPEST: usize = 32;

@@ -1,5 +1,8 @@
 //! The tree that every format becomes: values that know where they stand.
 
+/// How many levels blocks and lists may nest: each is a call on the stack.
+pub(super) const DEEPEST: usize = 32;
+
 /// A stretch of one of the files: what a finding points at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct At {

@@ -6,7 +6,7 @@ use zam_names::Kind;
 
 /// Says what is odd about the entries.
 pub(super) fn warn(entries: &[(&Draft, &Entry)], out: &mut Findings<'_>) {
-    for (draft, entry) in entries {
+    for (draft, entry) in entries.iter().filter(|(_, entry)| entry.enabled) {
         windows(draft, entry, out);
         matching(draft, entry, out);
         adoption(draft, entry, out);
@@ -71,7 +71,7 @@ fn replication(draft: &Draft, entry: &Entry, out: &mut Findings<'_>) {
 /// Two sources that would be sent to one place.
 fn meeting(entries: &[(&Draft, &Entry)], out: &mut Findings<'_>) {
     let mut taken: BTreeMap<String, &Entry> = BTreeMap::new();
-    for (draft, entry) in entries {
+    for (draft, entry) in entries.iter().filter(|(_, entry)| entry.enabled) {
         for destination in &entry.destinations {
             let Some(first) = taken.insert(full(entry, destination), entry) else { continue };
             let what = format!("{} and {} go to the same place: {}", first.source, entry.source, full(entry, destination));

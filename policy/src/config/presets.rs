@@ -122,20 +122,22 @@ fn steps(item: &Item, out: &mut Findings<'_>) -> Option<Vec<String>> {
     }
     let mut path = Vec::new();
     for written in steps {
-        let key = step(written, item.at, out)?;
+        let key = written.split('[').next().unwrap_or_default();
         let known = schema::keys_at(&path).unwrap_or_default();
         if !known.contains(&key) {
             schema::unknown(key, item.at, known, out);
             return None;
         }
-        path.push(key.to_owned());
+        path.push(step(written, item.at, out)?.to_owned());
     }
     Some(path)
 }
 
+/// The key of a step, behind which `[*]` may stand if it is a list.
+
 fn step<'a>(written: &'a str, at: At, out: &mut Findings<'_>) -> Option<&'a str> {
     let Some((key, index)) = written.split_once('[') else { return Some(written) };
-    let list = matches!(key, "managed-datasets" | "destinations" | "windows" | "exclude" | "adopt");
+    let list = matches!(key, "managed-datasets" | "destinations" | "windows");
     match index {
         "*]" if list => return Some(key),
         "*]" => out.error(at, format!("`{key}` is not a list")),

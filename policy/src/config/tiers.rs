@@ -24,7 +24,7 @@ pub(super) fn tiers(table: &Table, out: &mut Findings<'_>) -> Option<Vec<Tier>> 
         (Some(windows), Some(keep)) => {
             let help = format!("`windows` stand at {}: choose one way to say it", out.place(windows.at));
             out.error_with(keep.at, "`keep` stands beside `windows`", help);
-            return None;
+            windows_of(&windows.node, out)
         }
     };
     check(&placed, out);

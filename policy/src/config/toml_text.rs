@@ -22,7 +22,11 @@ pub(super) fn parse(file: usize, text: &str, out: &mut Findings<'_>) -> Option<T
                 Some(key) if duplicate => format!("`{key}` stands here a second time"),
                 _ => format!("this is not TOML: {}", error.message()),
             };
-            out.error(at(file, span), what);
+            if text.get(span.clone()).is_some_and(|found| found.starts_with(|c: char| c.is_alphabetic())) && !duplicate {
+                out.error_with(at(file, span), what, "a text stands in quotes: source = \"tank/home\"");
+            } else {
+                out.error(at(file, span), what);
+            }
         }
         syntax_is_fine &= duplicate;
     }
