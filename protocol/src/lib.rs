@@ -24,6 +24,7 @@ mod types;
 pub use permission::{Ask, Class, Door, Need, OPERATORS, Peer, Role, may};
 pub use refused::Refused;
 pub use types::{
-    ConfigState, EndOrder, Hello, JobId, JobState, Page, PlanId, PlanIdError, PoolStatus, Reach, Reason, ReasonError,
-    Row, Tick, Work, WorkerState,
+    ConfigState, EndOrder, Hello, JobId, JobState, Page, PoolStatus, Reach, Reason, ReasonError, Row, Tick, Work,
+    WorkerState,
 };
+pub use zam_policy::notes::{PlanId, PlanIdError};

@@ -23,24 +23,28 @@ pub trait Prune {
     async fn expire(snapshot: Target) -> Result<JobId, Refused>;
     /// Set or take away a snapshot's own end. Zamd-snap must be asked too.
     async fn set_end(order: EndOrder) -> Result<JobId, Refused>;
+    /// What it remembers of a dataset, as the JSON of `zam_policy::notes::DatasetNotes`; none if nothing.
+    async fn notes(dataset: DatasetName) -> Option<String>;
 }
 
 impl Ask for PruneRequest {
     type Answer = PruneResponse;
     const ROLE: Role = Role::Prune;
     const METHODS: &'static [&'static str] =
-        &["hello", "status", "pools", "job", "prune", "approve", "expire", "set_end"];
+        &["hello", "status", "pools", "job", "prune", "approve", "expire", "set_end", "notes"];
 
     fn need(&self) -> Need {
         match self {
-            Self::Hello {} | Self::Status { .. } | Self::Pools {} | Self::Job { .. } => Need::Anybody,
+            Self::Hello {} | Self::Status { .. } | Self::Pools {} | Self::Job { .. } | Self::Notes { .. } => {
+                Need::Anybody
+            }
             Self::Prune { .. } | Self::Approve { .. } | Self::Expire { .. } | Self::SetEnd { .. } => Need::Operator,
         }
     }
 
     fn refused(&self, why: Refused) -> Option<PruneResponse> {
         Some(match self {
-            Self::Hello {} | Self::Status { .. } | Self::Pools {} => return None,
+            Self::Hello {} | Self::Status { .. } | Self::Pools {} | Self::Notes { .. } => return None,
             Self::Job { .. } => PruneResponse::Job(Err(why)),
             Self::Prune { .. } => PruneResponse::Prune(Err(why)),
             Self::Approve { .. } => PruneResponse::Approve(Err(why)),

@@ -30,17 +30,23 @@ pub trait Snap {
     async fn unhold(order: UnholdOrder) -> Result<JobId, Refused>;
     /// Let a stopped plan of releases go on.
     async fn approve(plan: PlanId) -> Result<JobId, Refused>;
+    /// What it remembers of a dataset, as the JSON of `zam_policy::notes::DatasetNotes`; none if nothing.
+    async fn notes(dataset: DatasetName) -> Option<String>;
 }
 
 impl Ask for SnapRequest {
     type Answer = SnapResponse;
     const ROLE: Role = Role::Snap;
-    const METHODS: &'static [&'static str] =
-        &["hello", "status", "pools", "job", "snapshot", "keep", "unkeep", "expire", "set_end", "unhold", "approve"];
+    const METHODS: &'static [&'static str] = &[
+        "hello", "status", "pools", "job", "snapshot", "keep", "unkeep", "expire", "set_end", "unhold", "approve",
+        "notes",
+    ];
 
     fn need(&self) -> Need {
         match self {
-            Self::Hello {} | Self::Status { .. } | Self::Pools {} | Self::Job { .. } => Need::Anybody,
+            Self::Hello {} | Self::Status { .. } | Self::Pools {} | Self::Job { .. } | Self::Notes { .. } => {
+                Need::Anybody
+            }
             Self::Snapshot { .. } | Self::Keep { .. } | Self::Unkeep { .. } => Need::Operator,
             Self::Expire { .. } | Self::SetEnd { .. } | Self::Approve { .. } => Need::Operator,
             Self::Unhold { .. } => Need::Root,
@@ -49,7 +55,7 @@ impl Ask for SnapRequest {
 
     fn refused(&self, why: Refused) -> Option<SnapResponse> {
         Some(match self {
-            Self::Hello {} | Self::Status { .. } | Self::Pools {} => return None,
+            Self::Hello {} | Self::Status { .. } | Self::Pools {} | Self::Notes { .. } => return None,
             Self::Job { .. } => SnapResponse::Job(Err(why)),
             Self::Snapshot { .. } => SnapResponse::Snapshot(Err(why)),
             Self::Keep { .. } => SnapResponse::Keep(Err(why)),

@@ -110,16 +110,6 @@ pub struct Tick {
 #[serde(transparent)]
 pub struct JobId(pub u64);
 
-/// Names a plan that waits for an approval. Written as 16 hexadecimal digits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct PlanId(pub u64);
-
-/// Why a text is not a [`PlanId`].
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a plan: expected the hexadecimal digits that `zamctl status` or `zamctl plan` shows")]
-pub struct PlanIdError(String);
-
 /// How far a job is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -277,21 +267,6 @@ impl fmt::Display for JobId {
     }
 }
 
-impl fmt::Display for PlanId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", self.0)
-    }
-}
-
-impl FromStr for PlanId {
-    type Err = PlanIdError;
-    fn from_str(text: &str) -> Result<Self, PlanIdError> {
-        let digits = (1..=16).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit());
-        let number = if digits { u64::from_str_radix(text, 16).ok() } else { None };
-        number.map(Self).ok_or_else(|| PlanIdError(text.to_owned()))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -343,11 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn plans_and_reasons_are_parsed_once() {
-        assert_eq!(PlanId(0xbeef).to_string().parse(), Ok(PlanId(0xbeef)));
-        for bad in ["", "+1", "0x1", "12345678901234567", "g"] {
-            assert!(bad.parse::<PlanId>().is_err(), "{bad:?}");
-        }
+    fn reasons_are_parsed_once() {
         assert!("two\nlines".parse::<Reason>().is_err());
         assert!("x".repeat(201).parse::<Reason>().is_err());
         assert!("before the upgrade".parse::<Reason>().is_ok());

@@ -1,0 +1,224 @@
+//! What strangers write never panics the decoders, and what is wrong is an error and not a guess.
+
+mod samples;
+
+use pretty_assertions::assert_eq;
+use proptest::prelude::*;
+use std::time::{Duration, Instant};
+use tarpc::{ClientMessage, Request, Response, context};
+use tokio_util::{
+    bytes::{BufMut, BytesMut},
+    codec::{Decoder, Encoder},
+};
+use zam_protocol::{
+    Ask,
+    codec::{ANSWER_BOUND, ClientCodec, MAX_DEADLINE, REQUEST_BOUND, ServerCodec},
+    prune::PruneRequest,
+    snap::{SnapRequest, SnapResponse},
+};
+
+/// What the daemon makes of one frame with this content.
+fn received(content: &[u8]) -> std::io::Result<Option<ClientMessage<SnapRequest>>> {
+    ServerCodec::default().decode(&mut framed(content))
+}
+
+fn framed(content: &[u8]) -> BytesMut {
+    let mut bytes = BytesMut::new();
+    bytes.put_u32(u32::try_from(content.len()).unwrap());
+    bytes.put_slice(content);
+    bytes
+}
+
+fn sent<Q: Ask>(message: Q) -> Vec<u8> {
+    let mut bytes = BytesMut::new();
+    let request = Request { context: context::current(), id: 3, message };
+    ClientCodec::<Q>::default().encode(ClientMessage::Request(request), &mut bytes).unwrap();
+    bytes.to_vec()
+}
+
+/// `hello` with id 1, and this deadline as it stands on the wire.
+fn hello(deadline: &[u8]) -> Vec<u8> {
+    [&[0, 1], deadline, &[0]].concat()
+}
+
+#[test]
+fn a_deadline_is_clamped_and_one_that_does_not_fit_is_refused() {
+    let left = |deadline: &[u8]| match received(&hello(deadline)).unwrap().unwrap() {
+        ClientMessage::Request(request) => request.context.deadline.saturating_duration_since(Instant::now()),
+        other => panic!("{other:?}"),
+    };
+    assert!(left(&[250]) <= Duration::from_millis(250));
+    assert!(left(&[0]) <= Duration::from_millis(1));
+    // u32::MAX ms: seven weeks.
+    assert!(left(&[252, 255, 255, 255, 255]) <= MAX_DEADLINE);
+    // 796 days in ms, and u64::MAX: both as bincode writes a u64.
+    let days_796 = (796 * 86_400_000_u64).to_le_bytes();
+    assert!(received(&hello(&[&[253], &days_796[..]].concat())).is_err());
+    assert!(received(&hello(&[&[253], &[255; 8][..]].concat())).is_err());
+}
+
+#[test]
+fn what_is_not_exactly_a_message_is_an_error() {
+    assert!(received(&hello(&[10])).unwrap().is_some());
+    let trailing = [hello(&[10]), vec![0]].concat();
+    let unknown_method = [0, 1, 10, 200];
+    let unknown_message = [9, 1];
+    let cancel_with_more = [1, 1, 1];
+    // A status request after a dataset whose name claims 2^40 bytes.
+    let long_name = [&[0, 1, 10, 1, 1, 253][..], &(1_u64 << 40).to_le_bytes()].concat();
+    let bad_name = [0, 1, 10, 1, 1, 2, b'/', b'x'];
+    for bad in [&trailing[..], &unknown_method, &unknown_message, &cancel_with_more, &long_name, &bad_name, &[]] {
+        assert!(received(bad).is_err(), "{bad:?}");
+    }
+}
+
+#[test]
+fn a_frame_beyond_the_bound_is_refused_at_its_header() {
+    for claimed in [u32::MAX, u32::try_from(REQUEST_BOUND).unwrap() + 1] {
+        let mut header = BytesMut::from(&claimed.to_be_bytes()[..]);
+        assert!(ServerCodec::<SnapRequest>::default().decode(&mut header).is_err());
+    }
+    let mut header = BytesMut::from(&u32::try_from(REQUEST_BOUND).unwrap().to_be_bytes()[..]);
+    assert!(ServerCodec::<SnapRequest>::default().decode(&mut header).unwrap().is_none());
+}
+
+#[test]
+fn an_answer_that_is_too_long_fails_its_call_alone() {
+    let mut wire = BytesMut::new();
+    let mut server = ServerCodec::<SnapRequest>::default();
+    let mut client = ClientCodec::<SnapRequest>::default();
+    let ask = |id| ClientMessage::Request(Request { context: context::current(), id, message: SnapRequest::Pools {} });
+    for id in [1, 2] {
+        client.encode(ask(id), &mut BytesMut::new()).unwrap();
+    }
+    let long = zam_protocol::PoolStatus {
+        name: "tank".parse().unwrap(),
+        worker: zam_protocol::WorkerState::Idle,
+        last_listing: None,
+        last_error: Some("x".repeat(ANSWER_BOUND)),
+        last_tick: None,
+    };
+    let answers = [Ok(SnapResponse::Pools(vec![long])), Ok(SnapResponse::Pools(vec![]))];
+    for (request_id, message) in [1, 2].into_iter().zip(answers) {
+        server.encode(Response { request_id, message }, &mut wire).unwrap();
+    }
+    let first = client.decode(&mut wire).unwrap().unwrap();
+    let error = first.message.unwrap_err();
+    assert_eq!((first.request_id, error.kind), (1, std::io::ErrorKind::FileTooLarge));
+    let second = client.decode(&mut wire).unwrap().unwrap();
+    assert!(matches!(second.message, Ok(SnapResponse::Pools(pools)) if pools.is_empty()));
+}
+
+#[test]
+fn an_answer_to_another_question_is_an_error_and_no_panic() {
+    let mut client = ClientCodec::<SnapRequest>::default();
+    let ask = Request { context: context::current(), id: 1, message: SnapRequest::Hello {} };
+    client.encode(ClientMessage::Request(ask), &mut BytesMut::new()).unwrap();
+    let mut wire = BytesMut::new();
+    let mut answer = |request_id| {
+        let message = Ok(SnapResponse::Pools(vec![]));
+        ServerCodec::<SnapRequest>::default().encode(Response { request_id, message }, &mut wire).unwrap();
+    };
+    // Nobody asked: passed over. Asked, but for something else: an error.
+    answer(99);
+    answer(1);
+    assert!(client.decode(&mut wire).is_err());
+}
+
+#[test]
+fn every_answer_that_fits_can_be_read() {
+    // Numbers of one byte each count eightfold for bincode's limit.
+    let tick = zam_protocol::Tick {
+        when: zam_names::UnixTime(0),
+        datasets: 0,
+        done: 0,
+        atomic: false,
+        processes: 0,
+        milliseconds: 0,
+    };
+    let pool = zam_protocol::PoolStatus {
+        name: "t".parse().unwrap(),
+        worker: zam_protocol::WorkerState::Idle,
+        last_listing: Some(zam_names::UnixTime(0)),
+        last_error: None,
+        last_tick: Some(tick),
+    };
+    let each = zam_protocol::codec::size(&pool);
+    let pools = vec![pool; (ANSWER_BOUND - 16) / each];
+    let mut client = ClientCodec::<SnapRequest>::default();
+    let ask = Request { context: context::current(), id: 1, message: SnapRequest::Pools {} };
+    client.encode(ClientMessage::Request(ask), &mut BytesMut::new()).unwrap();
+    let mut wire = BytesMut::new();
+    let response = Response { request_id: 1, message: Ok(SnapResponse::Pools(pools.clone())) };
+    ServerCodec::<SnapRequest>::default().encode(response, &mut wire).unwrap();
+    assert!(wire.len() > ANSWER_BOUND - 64);
+    let answer = client.decode(&mut wire).unwrap().unwrap();
+    assert!(matches!(answer.message, Ok(SnapResponse::Pools(read)) if read == pools));
+}
+
+/// Feeds a stream to both sides until it ends or is refused.
+fn survive<Q: Ask>(stream: &[u8]) {
+    let mut bytes = BytesMut::from(stream);
+    let mut server = ServerCodec::<Q>::default();
+    while let Ok(Some(_)) = server.decode(&mut bytes) {}
+    let mut bytes = BytesMut::from(stream);
+    let mut client = ClientCodec::<Q>::default();
+    for id in 0..16 {
+        let mut asked = ServerCodec::<Q>::default();
+        let hello = [&[0, id][..], &[10, 0]].concat();
+        let Ok(Some(message)) = asked.decode(&mut framed(&hello)) else { panic!("hello") };
+        client.encode(message, &mut BytesMut::new()).unwrap();
+    }
+    while let Ok(Some(_)) = client.decode(&mut bytes) {}
+}
+
+fn valid_frames() -> Vec<Vec<u8>> {
+    let snap = samples::snap_requests().into_iter().map(sent);
+    let prune = samples::prune_requests().into_iter().map(sent);
+    let answers = samples::snap_answers().into_iter().map(|answer| {
+        let mut bytes = BytesMut::new();
+        let response = Response { request_id: 3, message: Ok(answer) };
+        ServerCodec::<SnapRequest>::default().encode(response, &mut bytes).unwrap();
+        bytes.to_vec()
+    });
+    let prune_answers = samples::prune_answers().into_iter().map(|answer| {
+        let mut bytes = BytesMut::new();
+        let response = Response { request_id: 3, message: Ok(answer) };
+        ServerCodec::<PruneRequest>::default().encode(response, &mut bytes).unwrap();
+        bytes.to_vec()
+    });
+    snap.chain(prune).chain(answers).chain(prune_answers).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn noise_never_panics(stream in proptest::collection::vec(any::<u8>(), 0..200)) {
+        survive::<SnapRequest>(&stream);
+        survive::<PruneRequest>(&stream);
+        survive::<SnapRequest>(&framed(&stream));
+        survive::<PruneRequest>(&framed(&stream));
+    }
+
+    #[test]
+    fn changed_frames_never_panic(
+        frame in proptest::sample::select(valid_frames()),
+        flips in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        cut in any::<prop::sample::Index>(),
+        reframe in any::<bool>(),
+    ) {
+        let mut frame = frame;
+        let from = if reframe { 4 } else { 0 };
+        for (at, byte) in flips {
+            let at = from + at.index(frame.len() - from);
+            frame[at] = byte;
+        }
+        survive::<SnapRequest>(&frame);
+        survive::<PruneRequest>(&frame);
+        let short = &frame[from..from + cut.index(frame.len() - from)];
+        let short = if reframe { framed(short).to_vec() } else { short.to_vec() };
+        survive::<SnapRequest>(&short);
+        survive::<PruneRequest>(&short);
+    }
+}
