@@ -3,8 +3,9 @@
 
 pub mod args;
 pub mod audit;
-pub mod doors;
 pub mod clock;
+pub mod config;
+pub mod doors;
 pub mod jobs;
 pub mod notes_store;
 mod role;

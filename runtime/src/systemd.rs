@@ -12,6 +12,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::{env, io, time::Duration};
 use tokio::time::{Instant, sleep_until};
+use zam_protocol::OPERATORS;
 
 /// The listening sockets of a daemon, ready to become tokio's.
 #[derive(Debug)]
@@ -204,9 +205,6 @@ fn at(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> SocketError 
     let path = path.to_owned();
     move |source| SocketError::System { what, path, source }
 }
-
-/// Who may act.
-pub const OPERATORS: &str = "zam-operators";
 
 const BACKLOG: i32 = 128;
 
