@@ -116,7 +116,9 @@ fn prefix(node: &Node, out: &mut Findings<'_>) -> Option<String> {
         Ok(_) if written.len() > LONGEST_PREFIX => format!("it is longer than {LONGEST_PREFIX} bytes"),
         Ok(_) if written.contains(' ') => "it has a blank".to_owned(),
         Ok(_) if written.starts_with('-') || written.ends_with('-') => "it begins or ends with a dash".to_owned(),
-        Ok(_) if written.ends_with("-manual") || written == "manual" => "`manual` is for snapshots that people ask for".to_owned(),
+        Ok(_) if written.ends_with("-manual") || written == "manual" => {
+            "`manual` is for snapshots that people ask for".to_owned()
+        }
         Ok(_) if ends_with_date(written) => "it ends with a date, which zam adds itself".to_owned(),
         Ok(_) => return Some(written.to_owned()),
     };

@@ -218,8 +218,14 @@ fn counts_mean_tiers() {
 
 #[test]
 fn drop_ins_add_entries_and_defines() {
-    let main = ("zam.toml", "[define]\nh = { keep = { hourly = 2 } }\n[[managed-datasets]]\nsource = 'b'\nref = 'h'\nrecursive = true");
-    let more = ("zam.d/10-more.json", "{'managed-datasets': [{source: 'a', ref: 'h'}, {source: 'b/c', hold: false}], prefix: 'x'}");
+    let main = (
+        "zam.toml",
+        "[define]\nh = { keep = { hourly = 2 } }\n[[managed-datasets]]\nsource = 'b'\nref = 'h'\nrecursive = true",
+    );
+    let more = (
+        "zam.d/10-more.json",
+        "{'managed-datasets': [{source: 'a', ref: 'h'}, {source: 'b/c', hold: false}], prefix: 'x'}",
+    );
     let config = files(&[main, more]).unwrap();
     let sources: Vec<_> = config.entries.iter().map(|entry| entry.source.as_str()).collect();
     assert_eq!(sources, ["a", "b", "b/c"]);

@@ -36,9 +36,57 @@ fn comes_back(text: &str) {
 
 /// Pieces of which configs are made, and pieces that do not belong.
 const PIECES: &[&str] = &[
-    "managed-datasets", "source", "windows", "keep", "destinations", "define", "default", "ref", "REF", "DEFAULT#", "DEFINE#",
-    "[[", "]]", "[", "]", "{", "}", "=", ":", ",", ".", "\n", " ", "\"", "'", "[*]", "${", "$${", "}", "x", "tank/a", "1h", "10", "-1",
-    "max-age", "period", "exclude", "re:(", "*", "true", "null", "é", "\u{feff}", "\t", "#", "/*", "//", "\0", "\r\n", "dataset", "pool",
+    "managed-datasets",
+    "source",
+    "windows",
+    "keep",
+    "destinations",
+    "define",
+    "default",
+    "ref",
+    "REF",
+    "DEFAULT#",
+    "DEFINE#",
+    "[[",
+    "]]",
+    "[",
+    "]",
+    "{",
+    "}",
+    "=",
+    ":",
+    ",",
+    ".",
+    "\n",
+    " ",
+    "\"",
+    "'",
+    "[*]",
+    "${",
+    "$${",
+    "}",
+    "x",
+    "tank/a",
+    "1h",
+    "10",
+    "-1",
+    "max-age",
+    "period",
+    "exclude",
+    "re:(",
+    "*",
+    "true",
+    "null",
+    "é",
+    "\u{feff}",
+    "\t",
+    "#",
+    "/*",
+    "//",
+    "\0",
+    "\r\n",
+    "dataset",
+    "pool",
 ];
 
 const SAMPLES: &[&str] = &[
@@ -91,7 +139,12 @@ fn what_is_nested_too_deep_is_refused() {
         assert!(read("deep.json", &text).is_err());
     }
     let dots = "a.".repeat(deep);
-    for text in [format!("{dots}a = 1"), format!("[{dots}a]"), format!("a = {}", "[".repeat(deep)), format!("a = {}", "{a=".repeat(deep))] {
+    for text in [
+        format!("{dots}a = 1"),
+        format!("[{dots}a]"),
+        format!("a = {}", "[".repeat(deep)),
+        format!("a = {}", "{a=".repeat(deep)),
+    ] {
         assert!(read("deep.toml", &text).is_err());
     }
 }

@@ -144,7 +144,11 @@ fn counted(table: &Table, at: At, out: &mut Findings<'_>) -> Option<Span> {
             return None;
         }
         _ => {
-            out.error_with(at, "a span of time has one unit", "write the sum in the smaller unit: \"90m\" for an hour and a half");
+            out.error_with(
+                at,
+                "a span of time has one unit",
+                "write the sum in the smaller unit: \"90m\" for an hour and a half",
+            );
             return None;
         }
     };

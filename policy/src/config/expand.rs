@@ -53,7 +53,8 @@ impl<'a> Expander<'a> {
     }
 
     fn table(&mut self, table: &Table, at: At, out: &mut Findings<'_>) -> Value {
-        let (refs, own): (Vec<&Item>, Vec<&Item>) = table.0.iter().partition(|item| matches!(item.key.as_str(), "ref" | "REF"));
+        let (refs, own): (Vec<&Item>, Vec<&Item>) =
+            table.0.iter().partition(|item| matches!(item.key.as_str(), "ref" | "REF"));
         let expanded = own.into_iter().map(|item| Item { node: self.node(&item.node, out), ..item.clone() });
         let mut own = Table(expanded.collect());
         let named = match refs.as_slice() {
@@ -89,7 +90,9 @@ impl<'a> Expander<'a> {
 
     fn text(&mut self, text: &str, at: At, out: &mut Findings<'_>) -> Value {
         // A text that is nothing but a name takes the defined value as it is, a number as a number.
-        if let Some(name) = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')).filter(|name| !name.contains('}')) {
+        if let Some(name) =
+            text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')).filter(|name| !name.contains('}'))
+        {
             return self.scalar(name, at, out);
         }
         let mut made = String::new();

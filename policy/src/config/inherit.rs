@@ -31,7 +31,11 @@ pub(super) fn drafts(managed: &[Node], presets: &Presets, out: &mut Findings<'_>
         match &node.value {
             Value::List(list) => drafts.extend(list.iter().filter_map(|node| draft(node, presets, out))),
             Value::Table(_) => {
-                out.error_with(node.at, "`managed-datasets` is a list", "in TOML write [[managed-datasets]] before each");
+                out.error_with(
+                    node.at,
+                    "`managed-datasets` is a list",
+                    "in TOML write [[managed-datasets]] before each",
+                );
             }
             _ => wrong(node, "a list of entries", out),
         }
@@ -73,7 +77,11 @@ fn source_block(mut block: Table, at: At, keys: &mut Table, out: &mut Findings<'
         }
     }
     let Some(pool) = block.get("pool") else {
-        out.error_with(at, "this source has no `pool`", "write { pool = \"tank\", dataset = \"home\" }, or \"tank/home\"");
+        out.error_with(
+            at,
+            "this source has no `pool`",
+            "write { pool = \"tank\", dataset = \"home\" }, or \"tank/home\"",
+        );
         return None;
     };
     let pool: Option<PoolName> = parsed(pool, "the name of a pool", out);

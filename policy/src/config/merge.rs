@@ -70,7 +70,10 @@ fn inner(item: Item, out: &mut Findings<'_>) -> Table {
     match item.node.value {
         Value::Table(table) => table,
         other => {
-            out.error(item.node.at, format!("`{}` is a block of names and what they mean, not {}", item.key, other.kind()));
+            out.error(
+                item.node.at,
+                format!("`{}` is a block of names and what they mean, not {}", item.key, other.kind()),
+            );
             Table::default()
         }
     }

@@ -47,7 +47,8 @@ fn matching(draft: &Draft, entry: &Entry, out: &mut Findings<'_>) {
     }
     for pattern in entry.exclude.iter().filter(|pattern| !pattern.as_str().starts_with("re:")) {
         if pattern.as_str().contains('/') {
-            let help = "a pattern is compared with each component by itself; for a path write an entry with `enabled = false`";
+            let help =
+                "a pattern is compared with each component by itself; for a path write an entry with `enabled = false`";
             out.warning_with(at(draft, "exclude"), format!("`{}` never matches", pattern.as_str()), help);
         }
     }
@@ -55,7 +56,10 @@ fn matching(draft: &Draft, entry: &Entry, out: &mut Findings<'_>) {
 
 fn adoption(draft: &Draft, entry: &Entry, out: &mut Findings<'_>) {
     if entry.rule.adopt.iter().any(|pattern| pattern.matches("a snapshot that somebody made by hand")) {
-        out.warning(at(draft, "adopt"), "this adopts every snapshot, also those that people made by hand: they will expire");
+        out.warning(
+            at(draft, "adopt"),
+            "this adopts every snapshot, also those that people made by hand: they will expire",
+        );
     }
 }
 
@@ -74,8 +78,13 @@ fn meeting(entries: &[(&Draft, &Entry)], out: &mut Findings<'_>) {
     for (draft, entry) in entries.iter().filter(|(_, entry)| entry.enabled) {
         for destination in &entry.destinations {
             let Some(first) = taken.insert(full(entry, destination), entry) else { continue };
-            let what = format!("{} and {} go to the same place: {}", first.source, entry.source, full(entry, destination));
-            out.warning_with(draft.at, what, "give each a `dataset` of its own there, or none: its full name is the default");
+            let what =
+                format!("{} and {} go to the same place: {}", first.source, entry.source, full(entry, destination));
+            out.warning_with(
+                draft.at,
+                what,
+                "give each a `dataset` of its own there, or none: its full name is the default",
+            );
         }
     }
 }

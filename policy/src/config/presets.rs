@@ -31,7 +31,10 @@ impl Presets {
                 }
                 (None, Value::Table(table)) => presets.add_all(&[], table, out),
                 (None, other) => {
-                    out.error(item.node.at, format!("the default of an entry is a block of keys, not {}", other.kind()));
+                    out.error(
+                        item.node.at,
+                        format!("the default of an entry is a block of keys, not {}", other.kind()),
+                    );
                 }
             }
         }
@@ -68,7 +71,9 @@ impl Presets {
         match item.node.value {
             Value::Table(table) if has_parts(&item.key) => self.add_all(&inner, table, out),
             // The windows in a source block are the entry's.
-            _ if path == ["source"] && matches!(item.key.as_str(), "windows" | "keep") => self.push(Vec::new(), item, out),
+            _ if path == ["source"] && matches!(item.key.as_str(), "windows" | "keep") => {
+                self.push(Vec::new(), item, out)
+            }
             _ => self.push(path.to_vec(), item, out),
         }
     }

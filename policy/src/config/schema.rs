@@ -58,7 +58,11 @@ pub(super) fn refuse_unknown(table: &Table, known: &[&str], out: &mut Findings<'
 /// Refuses a key, and says which one may have been meant.
 pub(super) fn unknown(key: &str, at: At, known: &[&str], out: &mut Findings<'_>) {
     if LATER.contains(&key) {
-        return out.error_with(at, format!("`{key}` is not known to this version"), "a later version of zam will read it");
+        return out.error_with(
+            at,
+            format!("`{key}` is not known to this version"),
+            "a later version of zam will read it",
+        );
     }
     let near = known.iter().copied().chain(["ref"]);
     let help = nearest(key, near).map_or_else(
@@ -80,7 +84,10 @@ pub(super) fn nearest<'a>(written: &str, known: impl Iterator<Item = &'a str>) -
     // A third of the letters may be wrong.
     let near = |name: &str| (name.len().max(written.len()) / 3).max(1);
     let distances = known.map(|name| (distance(&written, &plain(name)), name));
-    distances.filter(|(distance, name)| *distance <= near(name) && *distance < written.len()).min_by_key(|(distance, _)| *distance).map(|(_, name)| name)
+    distances
+        .filter(|(distance, name)| *distance <= near(name) && *distance < written.len())
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name)
 }
 
 /// How many letters must be added, dropped, changed or swapped with their neighbour to get from one to the other.

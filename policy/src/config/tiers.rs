@@ -42,7 +42,11 @@ fn window(node: &Node, out: &mut Findings<'_>) -> Option<Placed> {
     let age = table.get("max-age");
     let max_age = age.map(|node| span(node, out));
     let Some(period) = table.get("period") else {
-        out.error_with(node.at, "a window needs a `period`", "of what length are the pieces that keep one snapshot each?");
+        out.error_with(
+            node.at,
+            "a window needs a `period`",
+            "of what length are the pieces that keep one snapshot each?",
+        );
         return None;
     };
     let length = span(period, out)?;
@@ -77,7 +81,9 @@ fn check(placed: &[Placed], out: &mut Findings<'_>) {
     for (nth, this) in placed.iter().enumerate() {
         let before = nth.checked_sub(1).and_then(|before| placed.get(before));
         match (before.map(|before| before.tier.max_age), this.tier.max_age) {
-            (Some(None), _) => out.error(this.age, "the window before this one never ends: only the last may lack `max-age`"),
+            (Some(None), _) => {
+                out.error(this.age, "the window before this one never ends: only the last may lack `max-age`")
+            }
             (Some(Some(from)), Some(to)) if seconds(to) <= seconds(from) => out.error_with(
                 this.age,
                 format!("this window ends at {to}, and the one before it at {from}"),
@@ -94,7 +100,11 @@ fn fits(this: &Placed, from: Option<Span>, to: Span, out: &mut Findings<'_>) {
     if seconds(period) > seconds(to) - from.map_or(0, seconds) {
         let from = from.map_or_else(|| "0".to_owned(), |from| from.to_string());
         let what = format!("this window reaches from {from} to {to}, which is less than its period of {period}");
-        out.error_with(this.period, what, "it would keep what no window asks for: shorten the period, or raise the age");
+        out.error_with(
+            this.period,
+            what,
+            "it would keep what no window asks for: shorten the period, or raise the age",
+        );
     }
 }
 

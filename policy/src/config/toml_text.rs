@@ -22,7 +22,8 @@ pub(super) fn parse(file: usize, text: &str, out: &mut Findings<'_>) -> Option<T
                 Some(key) if duplicate => format!("`{key}` stands here a second time"),
                 _ => format!("this is not TOML: {}", error.message()),
             };
-            if text.get(span.clone()).is_some_and(|found| found.starts_with(|c: char| c.is_alphabetic())) && !duplicate {
+            if text.get(span.clone()).is_some_and(|found| found.starts_with(|c: char| c.is_alphabetic())) && !duplicate
+            {
                 out.error_with(at(file, span), what, "a text stands in quotes: source = \"tank/home\"");
             } else {
                 out.error(at(file, span), what);
