@@ -260,8 +260,7 @@ impl<'a> Assessment<'a> {
         if accepted == Some(rule) {
             return;
         }
-        let foretold =
-            accepted.map(|rule| judge::judge(rule, &self.dataset.snapshots, self.notes, grace, self.now));
+        let foretold = accepted.map(|rule| judge::judge(rule, &self.dataset.snapshots, self.notes, grace, self.now));
         self.unforetold = (0..self.verdicts.len())
             .filter(|&i| {
                 let verdict = &self.verdicts[i];

@@ -1,9 +1,9 @@
 //! Reasons in words.
 
 use crate::{
-    Tier, Zone,
+    Rule, Tier, Zone,
     assess::{Assessment, Next, Veto},
-    config::Entry,
+    config::{Entry, Match},
     judge::Reason,
 };
 use jiff::Timestamp;
@@ -18,46 +18,103 @@ pub fn reason(entry: &Entry, seen: &Assessment<'_>, index: usize, now: UnixTime)
         Reason::Foreign => "not zam's, and no `adopt` pattern takes it in".to_owned(),
         Reason::NoWindows => "the entry has no windows, so nothing ever expires".to_owned(),
         Reason::Manual => match verdict.expires {
-            None => "asked for by hand, until `zamctl expire`".to_owned(),
-            Some(end) => format!("asked for by hand, until {}", moment(end, zone)),
+            None => "asked for by hand: stays until `zamctl expire`".to_owned(),
+            Some(end) if end <= now => format!("asked for by hand, until {}", moment(end, zone)),
+            Some(end) => format!("asked for by hand: stays until {}", moment(end, zone)),
         },
         Reason::LetGo => "let go by an operator".to_owned(),
         Reason::ExpiredBefore { aged_out: true } => "older than its windows".to_owned(),
-        Reason::ExpiredBefore { aged_out: false } => "outdone by an earlier snapshot of its bucket".to_owned(),
-        Reason::Winner => winner(entry, verdict.date, verdict.expires, now),
+        Reason::ExpiredBefore { aged_out: false } => "an earlier one had its bucket".to_owned(),
+        Reason::Winner => match verdict.expires {
+            Some(end) if end <= now => "older than its windows".to_owned(),
+            _ => in_force(entry, verdict.date, now),
+        },
         Reason::Outdone { tier, by } => {
             let window = entry.rule.windows[tier];
             let by = &seen.snapshots()[by].tag;
             let bucket = bucket(window, verdict.date, zone);
             match tier.checked_sub(1).and_then(|before| entry.rule.windows[before].max_age) {
-                None => format!("{bucket} belongs to @{by}"),
-                Some(age) if verdict.expired(now) => format!("past {age}, {bucket} belongs to @{by}"),
-                Some(age) => format!("{}; at {age}, {bucket} goes to @{by}", holds_now(entry, verdict.date, now)),
+                None => format!("{bucket} is kept by @{by}"),
+                Some(age) if verdict.expired(now) => format!("past {age} old, {bucket} is kept by @{by}"),
+                Some(age) => format!("{}; at {age} old, {bucket} goes to @{by}", in_force(entry, verdict.date, now)),
             }
         }
     }
 }
 
-fn winner(entry: &Entry, date: UnixTime, expires: Option<UnixTime>, now: UnixTime) -> String {
-    match expires {
-        Some(end) if end <= now => "older than its windows".to_owned(),
-        _ => holds_now(entry, date, now),
+/// A stretch of a snapshot's life and what keeps it through that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stage {
+    /// When it ends; none: never.
+    pub until: Option<UnixTime>,
+    /// What keeps it.
+    pub why: String,
+}
+
+/// The life of the snapshot at this place, tier by tier, from its first day to its expiry. Empty where no tier has a say.
+#[must_use]
+pub fn life(entry: &Entry, seen: &Assessment<'_>, index: usize) -> Vec<Stage> {
+    let verdict = &seen.verdicts[index];
+    let won = match verdict.reason {
+        Reason::Winner => entry.rule.windows.len(),
+        Reason::Outdone { tier, .. } => tier,
+        _ => 0,
+    };
+    let stage = |tier: &Tier| Stage {
+        until: tier.max_age.map(|age| age.after(verdict.date, entry.rule.zone.calendar())),
+        why: format!("the first in {}", bucket(*tier, verdict.date, &entry.rule.zone)),
+    };
+    entry.rule.windows.iter().take(won).map(stage).collect()
+}
+
+/// What a rule keeps, in words.
+#[must_use]
+pub fn windows(rule: &Rule) -> String {
+    let each = |tier: &Tier| match tier.max_age {
+        Some(age) => format!("the first of every {} for {age}", tier.period),
+        None => format!("the first of every {} for ever", tier.period),
+    };
+    let mut words = match rule.windows.as_slice() {
+        [] => "everything, for ever: the entry has no windows".to_owned(),
+        tiers => tiers.iter().map(each).collect::<Vec<_>>().join(", then "),
+    };
+    if rule.at_least > 0 {
+        words += &format!("; and the newest {} however old", rule.at_least);
+    }
+    words
+}
+
+/// Why a dataset has the entry that it has, or none, in a sentence without a full stop.
+#[must_use]
+pub fn matched(found: Match<'_>) -> String {
+    let named = |entry: &Entry| {
+        let reach = if entry.recursive { " and all below it" } else { "" };
+        format!("the entry for {}{reach} ({})", entry.source, entry.place)
+    };
+    match found {
+        Match::Entry(entry) => named(entry),
+        Match::Excluded { entry, pattern } => {
+            format!("not managed: {} leaves it out by `exclude` {pattern:?}", named(entry))
+        }
+        Match::Disabled(entry) => format!("not managed: {} is switched off (`enabled = false`)", named(entry)),
+        Match::WrongKind(entry) => format!("not managed: {} is for another `type` of dataset", named(entry)),
+        Match::Uncovered => "not managed: no entry covers it".to_owned(),
     }
 }
 
 /// Which tier keeps it at `now`.
-fn holds_now(entry: &Entry, date: UnixTime, now: UnixTime) -> String {
+fn in_force(entry: &Entry, date: UnixTime, now: UnixTime) -> String {
     let zone = entry.rule.zone.calendar();
     let current = |tier: &&Tier| tier.max_age.is_none_or(|age| age.after(date, zone) > now);
     match entry.rule.windows.iter().find(current) {
-        Some(tier) => format!("first of {}", bucket(*tier, date, &entry.rule.zone)),
+        Some(tier) => format!("the first in {}", bucket(*tier, date, &entry.rule.zone)),
         None => "older than its windows".to_owned(),
     }
 }
 
-/// A bucket by its length and start: `the 1d of 2026-07-01 00:00`.
+/// A bucket by its length and start: `its 1d (2026-07-01 00:00)`.
 fn bucket(tier: Tier, date: UnixTime, zone: &Zone) -> String {
-    format!("the {} from {}", tier.period, moment(tier.period.bucket_start(date, zone.calendar()), zone))
+    format!("its {} (from {})", tier.period, moment(tier.period.bucket_start(date, zone.calendar()), zone))
 }
 
 /// An instant for people, to the minute (to the second where that matters), in `zone`.
@@ -74,12 +131,14 @@ impl std::fmt::Display for Veto {
             Self::Newest => f.write_str("the newest snapshot of its dataset"),
             Self::NewestOfZam => f.write_str("the newest that zam made"),
             Self::AtLeast(count) => write!(f, "one of the newest {count}, which stay however old"),
-            Self::Held(tag) => write!(f, "held by {tag:?}"),
+            Self::Held(tag) => write!(f, "held with the tag {:?}", tag.as_str()),
             Self::Clones(1) => f.write_str("a clone needs it"),
             Self::Clones(count) => write!(f, "{count} clones need it"),
-            Self::Silence => f.write_str("no good new snapshot for too long, so ageing out pauses"),
+            Self::Silence => f.write_str("the dataset has had no good new snapshot for too long, so ageing out pauses"),
             Self::Marked => f.write_str("marked by somebody with `zfs destroy -d`, so zam keeps its hold"),
-            Self::Braked(plan) => write!(f, "braked: more would die than was foretold; `zamctl prune --approve {plan}`"),
+            Self::Braked(plan) => {
+                write!(f, "braked: more would go than any accepted config foretold; `zamctl prune --approve {plan}`")
+            }
             Self::Paused => f.write_str("paused by root with `zamctl unhold`"),
         }
     }
@@ -91,13 +150,16 @@ pub fn next(next: &Next, zone: &Zone) -> String {
     match next {
         Next::Ignored => "none of zam's business".to_owned(),
         Next::Stays => "stays".to_owned(),
-        Next::Vetoed(vetoes) => {
-            let all: Vec<String> = vetoes.iter().map(ToString::to_string).collect();
-            format!("expired, but stays: {}", all.join("; "))
-        }
+        Next::Vetoed(vetoes) => format!("expired, but stays: {}", all(vetoes)),
         Next::Release => "expired: zamd-snap releases it at its next look".to_owned(),
         Next::Grace(None) => "expired and released: its grace begins when zamd-prune looks next".to_owned(),
-        Next::Grace(Some(end)) => format!("expired and released: zamd-prune destroys it after {}", moment(*end, zone)),
+        Next::Grace(Some(end)) => format!("expired and released: zamd-prune destroys it from {} on", moment(*end, zone)),
         Next::Destroy => "expired, released, past its grace: zamd-prune destroys it at its next look".to_owned(),
     }
+}
+
+/// Some vetoes in one line.
+#[must_use]
+pub fn all(vetoes: &[Veto]) -> String {
+    vetoes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }

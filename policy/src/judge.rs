@@ -95,9 +95,7 @@ fn verdict(contest: &mut Contest<'_>, past: &Past<'_>, index: usize, snapshot: &
         _ => {}
     }
     match past.standing(snapshot.guid) {
-        Standing::Expired(before) => {
-            settled(Reason::ExpiredBefore { aged_out: before.aged_out }, Some(before.seen))
-        }
+        Standing::Expired(before) => settled(Reason::ExpiredBefore { aged_out: before.aged_out }, Some(before.seen)),
         Standing::Competes => contest.enter(index, date, true),
         Standing::Yields => contest.enter(index, date, false),
     }
@@ -144,8 +142,7 @@ enum Standing {
 
 impl Past<'_> {
     fn standing(&self, guid: Guid) -> Standing {
-        let mut standing =
-            if self.notes.adrift.contains(&guid) { Standing::Yields } else { Standing::Competes };
+        let mut standing = if self.notes.adrift.contains(&guid) { Standing::Yields } else { Standing::Competes };
         for expiry in self.notes.expired.get(&guid).into_iter().flatten() {
             if expiry.rule == self.digest {
                 return Standing::Expired(*expiry);

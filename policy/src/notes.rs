@@ -3,8 +3,12 @@
 
 use crate::{Rule, rule::Digest};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
-use zam_names::{Guid, UnixTime};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    str::FromStr,
+};
+use zam_names::{DatasetName, Guid, UnixTime};
 
 /// The notes on every dataset, by the dataset's GUID, so that a rename loses nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +49,9 @@ pub struct DatasetNotes {
     /// Since when root has paused the entry for this dataset (`zamctl unhold`).
     #[serde(default)]
     pub paused: Option<UnixTime>,
+    /// The name it had when it was last seen, which tells a rename.
+    #[serde(default)]
+    pub name: Option<DatasetName>,
 }
 
 /// A snapshot's expiry under one rule.
@@ -71,46 +78,49 @@ pub struct Pin {
     pub by: u32,
 }
 
-/// Names a change from one rule to another, so that approving the one does not approve the next.
+/// Names a change from one rule to another, so that approving the one does not approve the next. Written as 16 hexadecimal
+/// digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct PlanId(u32);
+#[serde(transparent)]
+pub struct PlanId(pub u64);
+
+/// Why a text is not a [`PlanId`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a plan: expected the hexadecimal digits that `zamctl status` or `zamctl plan` shows")]
+pub struct PlanIdError(String);
 
 impl PlanId {
     /// The change from `accepted` (none: from nothing known) to `present`.
     #[must_use]
     pub fn of_change(accepted: Option<&Rule>, present: &Rule) -> Self {
-        let mixed = accepted.map_or(0, |rule| rule.digest().0.rotate_left(17)) ^ present.digest().0;
-        Self((mixed ^ (mixed >> 32)) as u32)
+        Self(accepted.map_or(0, |rule| rule.digest().0.rotate_left(17)) ^ present.digest().0)
     }
 }
 
-impl std::fmt::Display for PlanId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:08x}", self.0)
+impl fmt::Display for PlanId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
     }
 }
 
-impl std::str::FromStr for PlanId {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("{text:?} is not a plan: `zamctl status` and `zamctl plan` name it in 8 hexadecimal digits");
-        if text.len() != 8 {
-            return Err(wrong());
+impl FromStr for PlanId {
+    type Err = PlanIdError;
+    fn from_str(text: &str) -> Result<Self, PlanIdError> {
+        let digits = (1..=16).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit());
+        let number = if digits { u64::from_str_radix(text, 16).ok() } else { None };
+        number.map(Self).ok_or_else(|| PlanIdError(text.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plans_are_read_as_they_are_written() {
+        assert_eq!(PlanId(0xbeef).to_string().parse(), Ok(PlanId(0xbeef)));
+        for bad in ["", "+1", "0x1", "12345678901234567", "g"] {
+            assert!(bad.parse::<PlanId>().is_err(), "{bad:?}");
         }
-        u32::from_str_radix(text, 16).map(Self).map_err(|_| wrong())
-    }
-}
-
-impl TryFrom<String> for PlanId {
-    type Error = String;
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
-impl From<PlanId> for String {
-    fn from(plan: PlanId) -> String {
-        plan.to_string()
     }
 }

@@ -74,7 +74,10 @@ fn glob(text: &str) -> Result<String, String> {
                     Some(class) => ("^", class),
                     None => ("", class),
                 };
-                out.push_str(&format!("[{negated}{}]", class.replace('\\', r"\\").replace('[', r"\[").replace('^', r"\^")));
+                out.push_str(&format!(
+                    "[{negated}{}]",
+                    class.replace('\\', r"\\").replace('[', r"\[").replace('^', r"\^")
+                ));
             }
             c => out.push_str(&regex::escape(&c.to_string())),
         }

@@ -43,7 +43,10 @@ impl Rule {
     #[must_use]
     pub fn digest(&self) -> Digest {
         let text = toml::to_string(self).unwrap_or_default();
-        Digest(text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)))
+        Digest(
+            text.bytes()
+                .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)),
+        )
     }
 }
 

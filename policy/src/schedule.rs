@@ -44,9 +44,10 @@ pub fn next_possible(task: &Task, now: UnixTime, zone: &TimeZone, obstacle: Opti
     }
     let here = now.plus(-task.splay);
     // A last run in the future is a clock that was set back: it says nothing about today.
-    let served = task.last.filter(|&last| last <= now).is_some_and(|last| {
-        task.period.bucket(last.plus(-task.splay), zone) == task.period.bucket(here, zone)
-    });
+    let served = task
+        .last
+        .filter(|&last| last <= now)
+        .is_some_and(|last| task.period.bucket(last.plus(-task.splay), zone) == task.period.bucket(here, zone));
     if served { Possible::At(task.period.next_bucket(here, zone).plus(task.splay)) } else { Possible::At(now) }
 }
 

@@ -34,13 +34,14 @@ pub struct Span {
 
 /// Why a text is not a span.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a span of time: write a number above 0 (at most 100000) and one of s, m, h, d, w, mo, y, such as \"10m\"")]
+#[error(
+    "{0:?} is not a span of time: write a number above 0 (at most 100000) and one of s, m, h, d, w, mo, y, such as \"10m\""
+)]
 pub struct SpanError(String);
 
 impl Unit {
     /// Every unit, shortest first.
-    pub const ALL: [Self; 7] =
-        [Self::Second, Self::Minute, Self::Hour, Self::Day, Self::Week, Self::Month, Self::Year];
+    pub const ALL: [Self; 7] = [Self::Second, Self::Minute, Self::Hour, Self::Day, Self::Week, Self::Month, Self::Year];
 
     /// As it is written behind the number.
     #[must_use]
@@ -256,7 +257,10 @@ mod tests {
         assert_eq!(starts("1mo", "2026-07-31T23:59:59+02:00"), at("2026-07-01T00:00:00+02:00"));
         assert_eq!(starts("3mo", "2026-08-31T23:59:59+02:00"), at("2026-07-01T00:00:00+02:00"));
         assert_eq!(starts("1y", "2026-07-01T10:59:59+02:00"), at("2026-01-01T00:00:00+01:00"));
-        assert_eq!(span("1mo").next_bucket(at("2026-07-31T23:59:59+02:00"), &vienna()), at("2026-08-01T00:00:00+02:00"));
+        assert_eq!(
+            span("1mo").next_bucket(at("2026-07-31T23:59:59+02:00"), &vienna()),
+            at("2026-08-01T00:00:00+02:00")
+        );
     }
 
     #[test]

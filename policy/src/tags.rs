@@ -55,7 +55,15 @@ fn stamp(text: &str) -> Option<UnixTime> {
     if text.len() != 16 || text.as_bytes()[8] != b'T' || text.as_bytes()[15] != b'Z' {
         return None;
     }
-    let date = civil::DateTime::new(digits(0..4)?, small(4..6)?, small(6..8)?, small(9..11)?, small(11..13)?, small(13..15)?, 0);
+    let date = civil::DateTime::new(
+        digits(0..4)?,
+        small(4..6)?,
+        small(6..8)?,
+        small(9..11)?,
+        small(11..13)?,
+        small(13..15)?,
+        0,
+    );
     Some(UnixTime(date.ok()?.to_zoned(TimeZone::UTC).ok()?.timestamp().as_second()))
 }
 
@@ -77,9 +85,19 @@ mod tests {
     #[test]
     fn names_of_others_are_not_taken_for_ours() {
         for other in [
-            "zam", "zam-", "zam-20260701", "zam-20260701T000000", "zam-20260701T000000Z1", "zam-20261301T000000Z",
-            "zam-20260230T000000Z", "zam-20260701T250000Z", "zam-+0260701T000000Z", "zam-manual-x", "zams-20260701T000000Z",
-            "autosnap_2026-07-01_00:00:00_daily", "zam-20260701 000000Z",
+            "zam",
+            "zam-",
+            "zam-20260701",
+            "zam-20260701T000000",
+            "zam-20260701T000000Z1",
+            "zam-20261301T000000Z",
+            "zam-20260230T000000Z",
+            "zam-20260701T250000Z",
+            "zam-+0260701T000000Z",
+            "zam-manual-x",
+            "zams-20260701T000000Z",
+            "autosnap_2026-07-01_00:00:00_daily",
+            "zam-20260701 000000Z",
         ] {
             assert_eq!(maker("zam", &other.parse().unwrap()), Maker::Other, "{other}");
         }

@@ -16,12 +16,20 @@ fn policies() -> impl Strategy<Value = String> {
     let zone = prop_oneof![Just("UTC"), Just("Europe/Vienna"), Just("Australia/Lord_Howe")];
     let first = prop_oneof![Just(("6h", "10m")), Just(("2d", "1h")), Just(("36h", "3h"))];
     let second = prop_oneof![Just(None), Just(Some(("1w", "6h"))), Just(Some(("8d", "1d")))];
-    let third = prop_oneof![Just(""), Just("{ period = \"1w\" }"), Just("{ max-age = \"3mo\", period = \"1w\" }"), Just("{ period = \"1mo\" }")];
+    let third = prop_oneof![
+        Just(""),
+        Just("{ period = \"1w\" }"),
+        Just("{ max-age = \"3mo\", period = \"1w\" }"),
+        Just("{ period = \"1mo\" }")
+    ];
     (zone, first, second, third, 0_u32..4).prop_map(|(zone, (age, period), second, third, at_least)| {
         let mut tiers = vec![format!("{{ max-age = {age:?}, period = {period:?} }}")];
         tiers.extend(second.map(|(age, period)| format!("{{ max-age = {age:?}, period = {period:?} }}")));
         tiers.extend((!third.is_empty()).then(|| third.to_owned()));
-        let keys = format!("windows = [{}]\nat-least = {at_least}\ngrace = \"2h\"\nsilence = 0\nbrake = 100", tiers.join(", "));
+        let keys = format!(
+            "windows = [{}]\nat-least = {at_least}\ngrace = \"2h\"\nsilence = 0\nbrake = 100",
+            tiers.join(", ")
+        );
         format!("{zone}|{keys}")
     })
 }
