@@ -8,10 +8,10 @@ pub mod config;
 pub mod doors;
 pub mod jobs;
 pub mod notes_store;
-mod role;
+pub mod role;
 pub mod sandbox;
 pub mod signals;
 pub mod systemd;
 pub mod worker;
 
-pub use role::{Role, Verb};
+pub use zam_protocol::Role;

@@ -69,7 +69,7 @@ impl<T: Serialize + DeserializeOwned + Default> Store<T> {
     /// # Errors
     /// If the folder cannot be made, or a broken file cannot be put aside.
     pub fn open(state_dir: &Path, role: Role, name: &str) -> Result<Self, StoreError> {
-        let folder = role.folder(state_dir);
+        let folder = state_dir.join(role.folder());
         DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(file("make the folder", &folder))?;
         let path = folder.join(format!("{name}.json"));
         sweep(&folder, name);

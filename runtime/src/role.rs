@@ -1,71 +1,27 @@
-//! The roles, and the ioctls through which each speaks to ZFS.
+//! The users of the roles, and the ioctls through which each speaks to ZFS.
 
-use std::{
-    fmt,
-    path::{Path, PathBuf},
-};
-
-/// Which daemon this process is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Role {
-    /// zamd-snap: takes, holds, releases.
-    Snap,
-    /// zamd-prune: destroys snapshots.
-    Prune,
-}
+use zam_protocol::Role;
 
 /// One operation of ZFS: the low byte of its ioctl number `0x5aXX` and its name in `include/sys/fs/zfs.h`, less `ZFS_IOC_`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Verb(pub u8, pub &'static str);
 
-impl Role {
-    /// The short name: of its folders, and in `--role`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Snap => "snap",
-            Self::Prune => "prune",
-        }
-    }
-
-    /// The program's name.
-    #[must_use]
-    pub const fn daemon(self) -> &'static str {
-        match self {
-            Self::Snap => "zamd-snap",
-            Self::Prune => "zamd-prune",
-        }
-    }
-
-    /// The unix user it runs as, and whose grants it has.
-    #[must_use]
-    pub const fn user(self) -> &'static str {
-        match self {
-            Self::Snap => "zam-snap",
-            Self::Prune => "zam-prune",
-        }
-    }
-
-    /// Every ioctl of ZFS that it may make; all others of `0x5a00` to `0x5aff` are refused.
-    #[must_use]
-    pub fn ioctls(self) -> Vec<Verb> {
-        let acts: &[Verb] = match self {
-            Self::Snap => &SNAP,
-            Self::Prune => &PRUNE,
-        };
-        READ.iter().chain(acts).copied().collect()
-    }
-
-    /// Its folder below the run folder or the state folder.
-    #[must_use]
-    pub fn folder(self, below: &Path) -> PathBuf {
-        below.join(self.name())
-    }
+/// Every ioctl of ZFS that a role may make; all others of `0x5a00` to `0x5aff` are refused.
+#[must_use]
+pub fn ioctls(role: Role) -> Vec<Verb> {
+    let acts: &[Verb] = match role {
+        Role::Snap => &SNAP,
+        Role::Prune => &PRUNE,
+    };
+    READ.iter().chain(acts).copied().collect()
 }
 
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.daemon())
+/// The unix user that a role runs as, and whose grants it has.
+#[must_use]
+pub const fn user(role: Role) -> &'static str {
+    match role {
+        Role::Snap => "zam-snap",
+        Role::Prune => "zam-prune",
     }
 }
 
@@ -97,11 +53,11 @@ mod tests {
 
     #[test]
     fn neither_key_has_the_verb_of_the_other_nor_may_any_destroy_a_filesystem() {
-        let may = |role: Role, number| role.ioctls().iter().any(|verb| verb.0 == number);
+        let may = |role: Role, number| ioctls(role).iter().any(|verb| verb.0 == number);
         for role in [Role::Snap, Role::Prune] {
             // SET_PROP CREATE DESTROY ROLLBACK RENAME RECV SET_FSACL INHERIT_PROP CHANNEL_PROGRAM
             for number in [0x16, 0x17, 0x18, 0x19, 0x1a, 0x1b, 0x28, 0x2b, 0x48] {
-                assert!(!may(role, number), "{role} {number:x}");
+                assert!(!may(role, number), "{role:?} {number:x}");
             }
         }
         assert!(may(Role::Snap, 0x31) && !may(Role::Snap, 0x3b));

@@ -2,7 +2,7 @@
 //! serves anything. It lets through the ioctls of the role and no other of ZFS, and refuses what no role needs and
 //! what could get around it: namespaces, io_uring, other ABIs. It holds for root too.
 
-use crate::Role;
+use crate::{Role, role};
 use nix::{libc, sys::prctl, unistd};
 use seccompiler::{
     BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
@@ -67,18 +67,14 @@ pub fn install(role: Role) -> Result<(), SandboxError> {
 /// If it is, or could.
 pub fn assert_lowly(role: Role, footing: Footing) -> Result<(), SandboxError> {
     let uid = unistd::geteuid();
+    let (daemon, user) = (role.daemon(), role::user(role));
     if footing == Footing::Simulated {
-        tracing::warn!(
-            uid = uid.as_raw(),
-            "simulated pools: {role} runs as whoever started it, not as {}",
-            role.user()
-        );
+        tracing::warn!(uid = uid.as_raw(), "simulated pools: {daemon} runs as whoever started it, not as {user}");
         return Ok(());
     }
     if uid.is_root() || unistd::getuid().is_root() {
         return Err(SandboxError::TooMighty(format!(
-            "{role} does not run as root: its unit starts it as {user}; by hand: `setpriv --reuid={user} --regid={user} --clear-groups {role}`",
-            user = role.user()
+            "{daemon} does not run as root: its unit starts it as {user}; by hand: `setpriv --reuid={user} --regid={user} --clear-groups {daemon}`"
         )));
     }
     for set in [caps::CapSet::Permitted, caps::CapSet::Effective, caps::CapSet::Inheritable, caps::CapSet::Ambient] {
@@ -86,12 +82,12 @@ pub fn assert_lowly(role: Role, footing: Footing) -> Result<(), SandboxError> {
             .map_err(|error| system("read the capabilities")(io::Error::other(error.to_string())))?;
         if !has.is_empty() {
             return Err(SandboxError::TooMighty(format!(
-                "{role} runs without capabilities, but has {has:?} ({set:?})"
+                "{daemon} runs without capabilities, but has {has:?} ({set:?})"
             )));
         }
     }
     if unistd::setuid(unistd::Uid::from_raw(0)).is_ok() {
-        return Err(SandboxError::TooMighty(format!("{role} could become root again")));
+        return Err(SandboxError::TooMighty(format!("{daemon} could become root again")));
     }
     Ok(())
 }
@@ -132,7 +128,7 @@ fn compile(rules: BTreeMap<i64, Vec<SeccompRule>>, errno: i32) -> Result<BpfProg
 fn ioctl_of_another(role: Role) -> Result<Vec<SeccompCondition>, BackendError> {
     let low = |op, value| SeccompCondition::new(1, SeccompCmpArgLen::Dword, op, value);
     let of_zfs = low(SeccompCmpOp::MaskedEq(0xffff_ff00), ZFS_IOC_FIRST);
-    let others = role.ioctls().into_iter().map(|verb| low(SeccompCmpOp::Ne, ZFS_IOC_FIRST | u64::from(verb.0)));
+    let others = role::ioctls(role).into_iter().map(|verb| low(SeccompCmpOp::Ne, ZFS_IOC_FIRST | u64::from(verb.0)));
     std::iter::once(of_zfs).chain(others).collect()
 }
 

@@ -12,7 +12,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::{env, io, time::Duration};
 use tokio::time::{Instant, sleep_until};
-use zam_protocol::OPERATORS;
+use zam_protocol::{Door, OPERATORS};
 
 /// The listening sockets of a daemon, ready to become tokio's.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub enum SocketError {
     )]
     Names(Vec<String>),
     /// Another daemon of this role serves here.
-    #[error("somebody answers on {} already: is another {role} running?", path.display())]
+    #[error("somebody answers on {} already: is another {} running?", path.display(), role.daemon())]
     Taken {
         /// Which daemon this is.
         role: Role,
@@ -61,14 +61,14 @@ pub enum SocketError {
 /// # Errors
 /// If the service manager gave other ones, another daemon has them, or they cannot be made.
 pub fn sockets(runtime_dir: &Path, role: Role) -> Result<Sockets, SocketError> {
-    let folder = role.folder(runtime_dir);
+    let folder = runtime_dir.join(role.folder());
     let sockets = match given()? {
         Some(sockets) => sockets,
         None => {
             DirBuilder::new().recursive(true).mode(0o755).create(&folder).map_err(at("make the folder", &folder))?;
             Sockets {
-                status: bind(&folder.join("status.sock"), role, Door::Status)?,
-                control: bind(&folder.join("control.sock"), role, Door::Control)?,
+                status: bind(&role.socket(runtime_dir, Door::Status), role, Door::Status)?,
+                control: bind(&role.socket(runtime_dir, Door::Control), role, Door::Control)?,
             }
         }
     };
@@ -141,12 +141,6 @@ impl Watchdog {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Door {
-    Status,
-    Control,
-}
-
 fn tell(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         tracing::debug!(%error, "cannot tell the service manager");
@@ -182,7 +176,7 @@ fn bind(path: &Path, role: Role, door: Door) -> Result<UnixListener, SocketError
     let socket = bound.map_err(at("bind", path))?;
     let mode = match door {
         Door::Status => 0o666,
-        Door::Control => control_mode(path),
+        Door::Control | Door::Peer => control_mode(path),
     };
     fs::set_permissions(path, Permissions::from_mode(mode)).map_err(at("set the mode of", path))?;
     Ok(socket)
