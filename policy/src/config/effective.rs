@@ -1,6 +1,6 @@
 //! A config written out in full.
 
-use super::{Config, Destination, Entry, decode::NEVER};
+use super::{ClockTrust, Config, Destination, Entry, decode::NEVER};
 use crate::{Pattern, Span, Tier};
 use std::fmt::Write as _;
 use zam_names::Kind;
@@ -10,6 +10,9 @@ impl Config {
     #[must_use]
     pub fn effective_toml(&self) -> String {
         let mut out = format!("prefix = {}\ntimezone = {}\n", quoted(&self.prefix), quoted(&self.timezone.to_string()));
+        if self.clock == ClockTrust::Always {
+            out.push_str("clock = \"trust\"\n");
+        }
         for entry in &self.entries {
             // Writing into a String does not fail.
             let _ = write_entry(&mut out, entry);

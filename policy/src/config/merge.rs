@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 /// What all files say together, not yet expanded.
 #[derive(Default)]
 pub(super) struct Document {
-    /// `prefix` and `timezone`.
+    /// `prefix`, `timezone` and `clock`.
     pub globals: Table,
     /// By name: where the name stands, and what it means.
     pub defines: BTreeMap<String, (At, Node)>,
@@ -27,7 +27,7 @@ impl Document {
         for item in table.0 {
             match item.key.as_str() {
                 "managed-datasets" => self.managed.push(item.node),
-                "prefix" | "timezone" => self.add_global(item, out),
+                "prefix" | "timezone" | "clock" => self.add_global(item, out),
                 "define" => {
                     for item in inner(item, out).0 {
                         self.define(item, out);

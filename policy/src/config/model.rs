@@ -11,8 +11,20 @@ pub struct Config {
     pub prefix: String,
     /// The zone whose calendar cuts the buckets, unless an entry says otherwise (`timezone`).
     pub timezone: Zone,
+    /// Whom to believe about the clock before anything dies by it (`clock`).
+    pub clock: ClockTrust,
     /// The entries, inheritance and defaults already in them, by the order of their sources.
     pub entries: Vec<Entry>,
+}
+
+/// Whom to believe about the clock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClockTrust {
+    /// A time server, which has to have set it (`"synchronised"`).
+    #[default]
+    WhenSynchronised,
+    /// The machine, as it is (`"trust"`), for machines that no time server sets.
+    Always,
 }
 
 /// One of `managed-datasets`: a dataset, perhaps with all below it, and what is to be done there.

@@ -139,7 +139,6 @@ fn steps(item: &Item, out: &mut Findings<'_>) -> Option<Vec<String>> {
 }
 
 /// The key of a step, behind which `[*]` may stand if it is a list.
-
 fn step<'a>(written: &'a str, at: At, out: &mut Findings<'_>) -> Option<&'a str> {
     let Some((key, index)) = written.split_once('[') else { return Some(written) };
     let list = matches!(key, "managed-datasets" | "destinations" | "windows");

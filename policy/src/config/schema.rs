@@ -5,7 +5,7 @@ use super::{
     node::{At, Table},
 };
 
-pub(super) const TOP: &[&str] = &["managed-datasets", "prefix", "timezone", "define", "default"];
+pub(super) const TOP: &[&str] = &["managed-datasets", "prefix", "timezone", "clock", "define", "default"];
 pub(super) const ENTRY: &[&str] = &[
     "source",
     "recursive",
