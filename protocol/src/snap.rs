@@ -32,6 +32,9 @@ pub trait Snap {
     async fn approve(plan: PlanId) -> Result<JobId, Refused>;
     /// What it remembers of a dataset, as the JSON of `zam_policy::notes::DatasetNotes`; none if nothing.
     async fn notes(dataset: DatasetName) -> Option<String>;
+    /// Release now what has expired, of one dataset or of all, without waiting for the period: the first half of
+    /// `zamctl prune --now`.
+    async fn release(dataset: Option<DatasetName>) -> Result<JobId, Refused>;
 }
 
 impl Ask for SnapRequest {
@@ -39,7 +42,7 @@ impl Ask for SnapRequest {
     const ROLE: Role = Role::Snap;
     const METHODS: &'static [&'static str] = &[
         "hello", "status", "pools", "job", "snapshot", "keep", "unkeep", "expire", "set_end", "unhold", "approve",
-        "notes",
+        "notes", "release",
     ];
 
     fn need(&self) -> Need {
@@ -48,7 +51,7 @@ impl Ask for SnapRequest {
                 Need::Anybody
             }
             Self::Snapshot { .. } | Self::Keep { .. } | Self::Unkeep { .. } => Need::Operator,
-            Self::Expire { .. } | Self::SetEnd { .. } | Self::Approve { .. } => Need::Operator,
+            Self::Expire { .. } | Self::SetEnd { .. } | Self::Approve { .. } | Self::Release { .. } => Need::Operator,
             Self::Unhold { .. } => Need::Root,
         }
     }
@@ -64,6 +67,7 @@ impl Ask for SnapRequest {
             Self::SetEnd { .. } => SnapResponse::SetEnd(Err(why)),
             Self::Unhold { .. } => SnapResponse::Unhold(Err(why)),
             Self::Approve { .. } => SnapResponse::Approve(Err(why)),
+            Self::Release { .. } => SnapResponse::Release(Err(why)),
         })
     }
 }

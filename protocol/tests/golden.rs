@@ -4,6 +4,8 @@
 //! `ZAM_BLESS=1 cargo test -p zam-protocol --test golden`. Before the first release, `ZAM_BLESS=unreleased` writes the
 //! files anew under the same version.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
+
 mod samples;
 
 use pretty_assertions::assert_eq;

@@ -1,5 +1,7 @@
 //! What strangers write never panics the decoders, and what is wrong is an error and not a guess.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
+
 mod samples;
 
 use pretty_assertions::assert_eq;

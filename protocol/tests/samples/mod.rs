@@ -38,6 +38,8 @@ pub fn snap_requests() -> Vec<SnapRequest> {
         Q::Unhold { order: unhold(Reach::Below, Unhold::Resume) },
         Q::Approve { plan: plan() },
         Q::Notes { dataset: name_of("tank/home") },
+        Q::Release { dataset: Some(name_of("tank/home")) },
+        Q::Release { dataset: None },
     ]
 }
 
@@ -74,6 +76,7 @@ pub fn snap_answers() -> Vec<SnapResponse> {
         A::SetEnd(Ok(JobId(5))),
         A::Unhold(Ok(JobId(6))),
         A::Approve(Ok(JobId(7))),
+        A::Release(Ok(JobId(8))),
         A::Notes(Some("{}".into())),
         A::Notes(None),
     ];
