@@ -1,0 +1,67 @@
+//! `zamctl check`: is the config good, and does it cover anything?
+
+use crate::{
+    failure::{Failure, Outcome},
+    look::Land,
+    out,
+    session::Session,
+    words::count,
+};
+
+/// Check the config, and say what it covers
+///
+/// Faults are shown with their file, line and column, and end with exit code 2. Warnings do not. Where the pools can be
+/// listed, entries that cover nothing are named, and how many datasets are covered.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Print the config with nothing left to inherit, to default or to expand
+    ///
+    /// What is printed is TOML that loads to the same config again.
+    #[arg(long)]
+    print_effective: bool,
+}
+
+/// Checks.
+///
+/// # Errors
+/// If the config cannot be read or is faulty.
+pub fn run(args: &Args, session: &Session) -> Result<Outcome, Failure> {
+    let loaded = session.config()?;
+    for warning in &loaded.warnings {
+        out::remark(&format!("{warning}\n"));
+    }
+    if args.print_effective {
+        out::print(&loaded.config.effective_toml())?;
+        return Ok(Outcome::Fine);
+    }
+    let entries = loaded.config.entries.len();
+    let mut text = format!("config ok: {}", if entries == 1 { "1 entry".into() } else { format!("{entries} entries") });
+    match Land::survey(&*session.lister()) {
+        Ok(land) => {
+            let mut covered = 0;
+            for entry in &loaded.config.entries {
+                let here = land.covered(&loaded.config, entry).count();
+                covered += here;
+                let elsewhere = entry.absent_expected && !land.has_pool(&entry.source.pool());
+                if here == 0 && entry.enabled && !elsewhere {
+                    let why = if land.has_pool(&entry.source.pool()) {
+                        "no dataset of its pool matches it"
+                    } else {
+                        "its pool is not imported"
+                    };
+                    out::remark(&format!("{}: warning: the entry {} covers nothing: {why}", entry.place, entry.source));
+                }
+            }
+            for line in &land.passed_over {
+                out::remark(line);
+            }
+            text += &format!(", covering {} in {}", count(covered, "dataset"), count(land.pools.len(), "pool"));
+        }
+        Err(failure) => out::remark(&format!("the pools were not looked at: {}", failure.message)),
+    }
+    if !loaded.warnings.is_empty() {
+        text += &format!(", with {}", count(loaded.warnings.len(), "warning"));
+    }
+    out::print(&(text + "\n"))?;
+    Ok(Outcome::Fine)
+}

@@ -1,0 +1,67 @@
+//! The verbs, a file each.
+
+mod check;
+mod completions;
+mod expire;
+mod explain;
+mod grant;
+mod keep;
+mod man;
+mod plan;
+mod prune;
+mod snapshot;
+mod status;
+mod unhold;
+mod uninstall;
+mod unkeep;
+
+use crate::{
+    failure::{Failure, Outcome},
+    session::Session,
+};
+use clap::Subcommand;
+
+/// What to do. Each verb's help is the doc comment of its arguments.
+#[derive(Debug, Subcommand)]
+#[allow(missing_docs, reason = "a doc comment here would replace the one of the arguments, which is the help")]
+pub enum Command {
+    Status(status::Args),
+    Plan(plan::Args),
+    Explain(explain::Args),
+    Check(check::Args),
+    Snapshot(snapshot::Args),
+    Prune(prune::Args),
+    Keep(keep::Args),
+    Unkeep(unkeep::Args),
+    Expire(expire::Args),
+    Unhold(unhold::Args),
+    Grant(grant::Args),
+    Uninstall(uninstall::Args),
+    #[command(hide = true)]
+    Completions(completions::Args),
+    #[command(hide = true)]
+    Man(man::Args),
+}
+
+/// Does it.
+///
+/// # Errors
+/// If it cannot be done.
+pub fn run(command: Command, session: &Session) -> Result<Outcome, Failure> {
+    match command {
+        Command::Status(args) => status::run(&args, session),
+        Command::Plan(args) => plan::run(&args, session),
+        Command::Explain(args) => explain::run(&args, session),
+        Command::Check(args) => check::run(&args, session),
+        Command::Snapshot(args) => snapshot::run(&args, session),
+        Command::Prune(args) => prune::run(&args, session),
+        Command::Keep(args) => keep::run(args, session),
+        Command::Unkeep(args) => unkeep::run(args, session),
+        Command::Expire(args) => expire::run(&args, session),
+        Command::Unhold(args) => unhold::run(args, session),
+        Command::Grant(args) => grant::run(&args, session),
+        Command::Uninstall(args) => uninstall::run(&args, session),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
+    }
+}

@@ -1,0 +1,286 @@
+//! `zamctl plan`: what would be taken, held, released and destroyed, each with its reason.
+
+use crate::{
+    at::At,
+    doors::Notes,
+    failure::{Failure, Kind, Outcome},
+    forecast::{Forecast, What, forecast},
+    look::{self, Land},
+    out,
+    session::Session,
+    table::{Side, Table},
+    words,
+};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use zam_names::{Dataset, DatasetName, SnapshotName, UnixTime};
+use zam_policy::config::{Config, Entry};
+use zam_zfs::Lister;
+
+/// Show what would be taken, held, released and destroyed, and why
+///
+/// Runs as anybody, on its own listing, with the same rules as the daemons; the daemons are asked for their notes if they
+/// answer. Nothing is done.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Only this dataset and what is below it
+    dataset: Option<DatasetName>,
+    /// Look ahead to this instant
+    ///
+    /// `+3h` or `+2d` from now, `2026-12-24` or `2026-12-24 18:00` by the local clock, or `2026-12-24T18:00:00Z`. Snapshots
+    /// that are not taken yet are counted, and not followed any further.
+    #[arg(long, value_name = "T", default_value = "now", hide_default_value = true)]
+    at: At,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Plans.
+///
+/// # Errors
+/// If the config is faulty or the pools cannot be listed.
+pub fn run(args: &Args, session: &Session) -> Result<Outcome, Failure> {
+    let config = session.config()?.config;
+    let at = args.at.resolve(session.now, &session.zone);
+    if at < session.now {
+        return Err(Failure::usage("`plan` looks ahead, and that instant has passed"));
+    }
+    let plan = Plan::make(args.dataset.as_ref(), &config, session, at)?;
+    if args.json { out::json(&plan.json())? } else { out::print(&plan.text(session))? }
+    plan.passed_over.iter().for_each(|line| out::remark(line));
+    Ok(if plan.datasets.iter().any(|(.., seen)| seen.brake.is_some()) { Outcome::Attention } else { Outcome::Fine })
+}
+
+/// What will happen to every dataset.
+struct Plan<'a> {
+    now: UnixTime,
+    at: UnixTime,
+    lack: Option<&'static str>,
+    datasets: Vec<(DatasetName, &'a Entry, Forecast)>,
+    passed_over: Vec<String>,
+}
+
+impl<'a> Plan<'a> {
+    fn make(only: Option<&DatasetName>, config: &'a Config, session: &Session, at: UnixTime) -> Result<Self, Failure> {
+        let lister = session.lister();
+        let land = Land::survey(&*lister)?;
+        let wanted = |dataset: &Dataset| only.is_none_or(|top| dataset.name.below(top).is_some());
+        let managed =
+            |dataset: &Dataset| config.entry_for(&dataset.name, dataset.kind).entry().filter(|_| wanted(dataset));
+        if let Some(top) = only.filter(|_| !land.datasets.iter().any(|dataset| managed(dataset).is_some())) {
+            return Err(nothing_there(top, &land));
+        }
+        let notes = Notes::open(session)?;
+        let mut plan =
+            Self { now: session.now, at, lack: notes.lack(), datasets: Vec::new(), passed_over: land.passed_over.clone() };
+        for pool in &land.pools {
+            let here = |dataset: &&Dataset| dataset.name.pool() == pool.name && managed(dataset).is_some();
+            if !land.datasets.iter().any(|dataset| here(&dataset)) {
+                continue;
+            }
+            let mut datasets = look::pool(&*lister, &pool.name, &config.prefix)?;
+            datasets.retain(|dataset| managed(dataset).is_some());
+            let notes: BTreeMap<DatasetName, _> =
+                datasets.iter().map(|dataset| (dataset.name.clone(), notes.of(&dataset.name))).collect();
+            let judge = |datasets: &[Dataset]| -> Vec<(DatasetName, &'a Entry, Forecast)> {
+                let one = |dataset: &Dataset| {
+                    let entry = managed(dataset)?;
+                    let seen = forecast(dataset, entry, &notes[&dataset.name], session.now, at);
+                    Some((dataset.name.clone(), entry, seen))
+                };
+                datasets.iter().filter_map(one).collect()
+            };
+            // Clones, marks and bytes matter only for what is about to go, and take time to ask.
+            let first = judge(&datasets);
+            closer(&*lister, &mut datasets, &first)?;
+            plan.datasets.extend(judge(&datasets));
+        }
+        Ok(plan)
+    }
+
+    fn text(&self, session: &Session) -> String {
+        let mut out = String::new();
+        if self.at > self.now {
+            let (until, ahead) = (words::moment(self.at, &session.zone), words::relative(self.at, self.now));
+            out += &format!("Until {until} ({ahead}):\n\n");
+        }
+        let mut quiet = Vec::new();
+        for (name, entry, seen) in &self.datasets {
+            if seen.steps.is_empty() {
+                quiet.push(name);
+                continue;
+            }
+            out += &self.section(name, entry, seen, session);
+        }
+        if !quiet.is_empty() {
+            let names: Vec<&str> = quiet.iter().map(|name| name.as_str()).collect();
+            out += &format!("Nothing to do: {}\n", names.join(", "));
+        }
+        out += &self.totals();
+        if self.at > self.now {
+            out += "Snapshots that are still to be taken are not followed any further.\n";
+        }
+        if let Some(lack) = self.lack {
+            out += &format!("This is {lack}.\n");
+        }
+        out
+    }
+
+    fn section(&self, name: &DatasetName, entry: &Entry, seen: &Forecast, session: &Session) -> String {
+        let mut out = format!("{name}  (entry {}, {})\n", entry.source, entry.place);
+        let mut table = Table::new(&[
+            ("", Side::Left),
+            ("", Side::Left),
+            ("", Side::Left),
+            ("", Side::Right),
+            ("", Side::Left),
+        ])
+        .indented(2);
+        for step in &seen.steps {
+            let when = if self.at > self.now { words::moment(step.when, &session.zone) } else { String::new() };
+            let bytes = step.bytes.map(words::bytes).unwrap_or_default();
+            table.row([word(step.what).to_owned(), step.snapshot.clone(), when, bytes, step.why.clone()]);
+        }
+        out += &table.render(out::width());
+        if seen.silent {
+            out += "  ! no good new snapshot for too long: ageing out pauses\n";
+        }
+        if let Some(brake) = seen.brake {
+            out += &format!(
+                "  ! braked: {} would go that no accepted config foretold, and {} may; `zamctl prune --approve {}`\n",
+                brake.unforetold, brake.allowed, brake.plan
+            );
+        }
+        out + "\n"
+    }
+
+    fn totals(&self) -> String {
+        let count = |what| self.steps(what).count();
+        let bytes: u64 = self.steps(What::Destroy).filter_map(|step| step.bytes).sum();
+        let mut parts = Vec::new();
+        for what in [What::Take, What::Hold, What::Release, What::Destroy, What::Wait, What::Stay] {
+            if count(what) > 0 && what != What::Take {
+                parts.push(format!("{} to {}", count(what), verb(what)));
+            } else if what == What::Take && count(what) > 0 {
+                parts.push(format!("snapshots of {} to take", words::count(count(what), "dataset")));
+            }
+        }
+        let untouched: usize = self.datasets.iter().map(|(.., seen)| seen.untouched).sum();
+        let summary = if parts.is_empty() { "nothing to do".to_owned() } else { parts.join(", ") };
+        let freed = if bytes > 0 { format!(", which frees at least {}", words::bytes(bytes)) } else { String::new() };
+        format!(
+            "{}: {summary}{freed}; {} simply stay.\n",
+            words::count(self.datasets.len(), "dataset"),
+            words::count(untouched, "snapshot")
+        )
+    }
+
+    fn steps(&self, what: What) -> impl Iterator<Item = &crate::forecast::Step> {
+        self.datasets.iter().flat_map(|(.., seen)| &seen.steps).filter(move |step| step.what == what)
+    }
+
+    fn json(&self) -> Json {
+        let row = |(name, entry, seen): &(DatasetName, &Entry, Forecast)| JsonDataset {
+            dataset: name.clone(),
+            entry: entry.source.clone(),
+            place: entry.place.to_string(),
+            next_snapshot: seen.next_snapshot.map(words::stamp),
+            untouched: seen.untouched,
+            silent: seen.silent,
+            paused: seen.paused,
+            braked: seen.brake.map(|brake| brake.plan.to_string()),
+            steps: seen
+                .steps
+                .iter()
+                .map(|step| JsonStep {
+                    what: step.what,
+                    snapshot: step.snapshot.clone(),
+                    when: words::stamp(step.when),
+                    bytes: step.bytes,
+                    why: step.why.clone(),
+                })
+                .collect(),
+        };
+        Json {
+            at: words::stamp(self.at),
+            lack: self.lack,
+            freed_bytes: self.steps(What::Destroy).filter_map(|step| step.bytes).sum(),
+            datasets: self.datasets.iter().map(row).collect(),
+        }
+    }
+}
+
+/// Asks again about what is about to go.
+fn closer(
+    lister: &dyn Lister,
+    datasets: &mut [Dataset],
+    plan: &[(DatasetName, &Entry, Forecast)],
+) -> Result<(), Failure> {
+    let full = |name: &DatasetName, tag: &str| name.at(&tag.parse().ok()?).ok();
+    let names: Vec<SnapshotName> = plan
+        .iter()
+        .flat_map(|(name, _, seen)| seen.steps.iter().map(move |step| (name, step)))
+        .filter(|(_, step)| !matches!(step.what, What::Take | What::Hold))
+        .filter_map(|(name, step)| full(name, &step.snapshot))
+        .collect();
+    look::look_closer(lister, datasets, &names)
+}
+
+fn nothing_there(top: &DatasetName, land: &Land) -> Failure {
+    let failure = match land.dataset(top) {
+        Some(_) => Failure::new(Kind::Failed, format!("nothing at or below {top} is managed")),
+        None if land.has_pool(&top.pool()) => Failure::new(Kind::Failed, format!("there is no dataset {top}")),
+        None => Failure::new(Kind::Failed, format!("the pool {} is not imported", top.pool())),
+    };
+    failure.hint(format!("`zamctl explain {top}` says why, `zamctl check` what the config covers"))
+}
+
+fn word(what: What) -> &'static str {
+    match what {
+        What::Take => "take",
+        What::Hold => "hold",
+        What::Release => "release",
+        What::Destroy => "destroy",
+        What::Wait => "grace",
+        What::Stay => "stays",
+    }
+}
+
+fn verb(what: What) -> &'static str {
+    match what {
+        What::Wait => "wait out their grace",
+        What::Stay => "stay though expired",
+        what => word(what),
+    }
+}
+
+#[derive(Serialize)]
+struct Json {
+    at: String,
+    lack: Option<&'static str>,
+    freed_bytes: u64,
+    datasets: Vec<JsonDataset>,
+}
+
+#[derive(Serialize)]
+struct JsonDataset {
+    dataset: DatasetName,
+    entry: DatasetName,
+    place: String,
+    next_snapshot: Option<String>,
+    untouched: usize,
+    silent: bool,
+    paused: bool,
+    braked: Option<String>,
+    steps: Vec<JsonStep>,
+}
+
+#[derive(Serialize)]
+struct JsonStep {
+    what: What,
+    snapshot: String,
+    when: String,
+    bytes: Option<u64>,
+    why: String,
+}

@@ -1,0 +1,99 @@
+//! `zamctl uninstall --print`: what to type so that nothing of zam is left.
+
+use crate::{
+    failure::{Failure, Outcome},
+    grants::unallow,
+    look::Land,
+    out,
+    session::Session,
+    shell::quoted,
+    words::count,
+};
+use zam_names::{HOLD_TAG, KEEP_TAG, SnapshotName};
+use zam_zfs::{GrantWho, Lister, Scope};
+
+/// Print the commands that remove zam's holds and grants
+///
+/// They destroy nothing: every snapshot stays, with its name. Read them, then run them as root.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Print them (nothing is ever run)
+    #[arg(long, required = true)]
+    print: bool,
+}
+
+/// So many names on one line: far below what a shell takes.
+const BATCH: usize = 50;
+
+/// Prints.
+///
+/// # Errors
+/// If the pools cannot be listed.
+pub fn run(args: &Args, session: &Session) -> Result<Outcome, Failure> {
+    debug_assert!(args.print);
+    let lister = session.lister();
+    let land = Land::survey(&*lister)?;
+    let mut text = String::from(
+        "# Removes zam's holds and grants from the pools that are imported now. Destroys nothing. Read it, then run it as\n\
+         # root: zamctl uninstall --print | sh\n\n\
+         # First the daemons, which would hold again what the policy keeps.\n\
+         systemctl disable --now zamd-snap-status.socket zamd-snap-control.socket zamd-snap.service\n\
+         systemctl disable --now zamd-prune-status.socket zamd-prune-control.socket zamd-prune.service\n",
+    );
+    text += &holds(&*lister, &land)?;
+    text += &grants(&*lister, &land)?;
+    text += "\n# Last the package, with its users and units; your snapshots stay. Config and notes, if you want to be rid of them\n\
+             # too: /etc/zam, /var/lib/zam.\n\
+             # apt purge zam\n";
+    out::print(&text)?;
+    land.passed_over.iter().for_each(|line| out::remark(line));
+    Ok(Outcome::Fine)
+}
+
+fn holds(lister: &dyn Lister, land: &Land) -> Result<String, Failure> {
+    let (mut zam, mut kept): (Vec<SnapshotName>, Vec<SnapshotName>) = (Vec::new(), Vec::new());
+    for pool in land.pools.iter().filter(|pool| land.datasets.iter().any(|dataset| dataset.name.pool() == pool.name)) {
+        let names: Vec<SnapshotName> =
+            lister.snapshots(Scope::Pool(&pool.name))?.into_iter().map(|(name, ..)| name).collect();
+        for (name, tags) in lister.holds(&names)? {
+            if tags.iter().any(|tag| tag.as_str() == HOLD_TAG) {
+                zam.push(name.clone());
+            }
+            if tags.iter().any(|tag| tag.as_str() == KEEP_TAG) {
+                kept.push(name);
+            }
+        }
+    }
+    zam.sort();
+    kept.sort();
+    let mut text = format!("\n# The holds of {}.\n", count(zam.len(), "snapshot"));
+    text += &release(HOLD_TAG, &zam, "");
+    if !kept.is_empty() {
+        text += &format!(
+            "\n# {} carry a pin that a person asked for with `zamctl keep`. These are not released, unless you do:\n",
+            count(kept.len(), "snapshot")
+        );
+        text += &release(KEEP_TAG, &kept, "# ");
+    }
+    Ok(text)
+}
+
+fn release(tag: &str, names: &[SnapshotName], before: &str) -> String {
+    let line = |names: &[SnapshotName]| {
+        let names: Vec<String> = names.iter().map(|name| quoted(&name.to_string())).collect();
+        format!("{before}zfs release {tag} {}\n", names.join(" "))
+    };
+    names.chunks(BATCH).map(line).collect()
+}
+
+fn grants(lister: &dyn Lister, land: &Land) -> Result<String, Failure> {
+    let mut lines = String::new();
+    for dataset in &land.datasets {
+        for grant in lister.grants(&dataset.name)? {
+            if matches!(&grant.who, GrantWho::User(name) | GrantWho::Group(name) if name.starts_with("zam-")) {
+                lines += &(unallow(&grant) + "\n");
+            }
+        }
+    }
+    Ok(format!("\n# The grants.\n{lines}"))
+}

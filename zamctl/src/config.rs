@@ -1,0 +1,71 @@
+//! The config's files, read as the daemons read them: the main one, then those in `zam.d` beside it by their names.
+
+use crate::failure::{Failure, Kind};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+use zam_policy::{
+    Zone,
+    config::{self, Config, Warning},
+};
+
+/// A config that loaded.
+pub struct Loaded {
+    /// What it says.
+    pub config: Config,
+    /// What is odd about it.
+    pub warnings: Vec<Warning>,
+}
+
+/// Reads and checks the config.
+///
+/// # Errors
+/// If a file cannot be read, or is faulty: then with each fault, its place and its line.
+pub fn load(main: &Path, zone: &Zone) -> Result<Loaded, Failure> {
+    let paths = files(main).map_err(|error| unreadable(main, &error))?;
+    let mut texts = Vec::new();
+    for path in paths {
+        let text = fs::read_to_string(&path).map_err(|error| unreadable(&path, &error))?;
+        texts.push((path.display().to_string(), text));
+    }
+    match config::load(&texts, zone) {
+        Ok((config, warnings)) => Ok(Loaded { config, warnings }),
+        Err(errors) => {
+            let (count, main) = (errors.0.len(), main.display());
+            let faults = if count == 1 { "a fault".to_owned() } else { format!("{count} faults") };
+            Err(Failure::usage(format!("the config {main} has {faults}:\n\n{errors}\n")))
+        }
+    }
+}
+
+/// The main file and the drop-ins.
+fn files(main: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut drop_ins = Vec::new();
+    match fs::read_dir(main.with_file_name("zam.d")) {
+        Ok(entries) => {
+            for entry in entries {
+                let path = entry?.path();
+                let hidden = path.file_name().is_none_or(|name| name.to_string_lossy().starts_with('.'));
+                if !hidden && path.extension().is_some_and(|ending| ending == "toml" || ending == "json") {
+                    drop_ins.push(path);
+                }
+            }
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    drop_ins.sort();
+    Ok([main.to_owned()].into_iter().chain(drop_ins).collect())
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Failure {
+    let failure = Failure::new(Kind::Usage, format!("cannot read the config {}", path.display())).because(Some(error));
+    match error.kind() {
+        io::ErrorKind::NotFound => failure.hint("write one (docs/config.md shows how), or name another with `--config FILE`"),
+        io::ErrorKind::PermissionDenied => {
+            failure.hint("it holds no secrets: let everybody read it, as the package does (`chmod a+r`)")
+        }
+        _ => failure,
+    }
+}

@@ -1,0 +1,192 @@
+//! The daemons' doors, as calls that wait.
+
+use crate::{
+    failure::{Failure, Kind},
+    forecast::Remembered,
+    session::Session,
+};
+use std::{collections::BTreeMap, future::Future, path::PathBuf, time::Duration};
+use tokio::runtime::Runtime;
+use zam_names::DatasetName;
+use zam_policy::notes::DatasetNotes;
+use zam_protocol::{
+    Door, Hello, JobId, JobState, PoolStatus, Role,
+    client::{self, CallError, ConnectError},
+    prune::{PruneClient, PruneStatus},
+    snap::{SnapClient, SnapStatus},
+};
+
+/// The way to the daemons.
+pub struct Doors {
+    runtime: Runtime,
+    folder: PathBuf,
+}
+
+/// What a daemon says of itself and of its datasets.
+pub struct Report<Row> {
+    /// Who serves.
+    pub hello: Hello,
+    /// Its datasets, by name.
+    pub rows: BTreeMap<DatasetName, Row>,
+    /// Its pools.
+    pub pools: Vec<PoolStatus>,
+}
+
+/// How often a job is asked how it goes.
+const BEAT: Duration = Duration::from_millis(150);
+
+impl Doors {
+    /// Knocks at nothing yet.
+    ///
+    /// # Errors
+    /// If the system gives no event queue.
+    pub fn new(session: &Session) -> Result<Self, Failure> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| Failure::new(Kind::Failed, "cannot wait for sockets").because(Some(&error)))?;
+        Ok(Self { runtime, folder: session.globals.runtime_dir.clone() })
+    }
+
+    /// Waits for an answer.
+    pub fn wait<T>(&self, answer: impl Future<Output = T>) -> T {
+        self.runtime.block_on(answer)
+    }
+
+    /// Connects to zamd-snap.
+    ///
+    /// # Errors
+    /// If nobody answers there, or not to this user.
+    pub fn snap(&self, door: Door) -> Result<SnapClient, ConnectError> {
+        self.wait(client::connect_snap(&Role::Snap.socket(&self.folder, door)))
+    }
+
+    /// Connects to zamd-prune.
+    ///
+    /// # Errors
+    /// If nobody answers there, or not to this user.
+    pub fn prune(&self, door: Door) -> Result<PruneClient, ConnectError> {
+        self.wait(client::connect_prune(&Role::Prune.socket(&self.folder, door)))
+    }
+
+    /// What zamd-snap says.
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub fn snap_report(&self) -> Result<Report<SnapStatus>, Failure> {
+        let client = self.snap(Door::Status)?;
+        self.wait(async {
+            let hello = client::call(client.hello(client::soon())).await?;
+            let pools = client::call(client.pools(client::soon())).await?;
+            let (mut rows, mut after) = (BTreeMap::new(), None);
+            loop {
+                let page = client::call(client.status(client::soon(), after)).await?;
+                rows.extend(page.rows.into_iter().map(|row| (row.dataset.clone(), row)));
+                after = page.next;
+                if after.is_none() {
+                    return Ok(Report { hello, rows, pools });
+                }
+            }
+        })
+    }
+
+    /// What zamd-prune says.
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub fn prune_report(&self) -> Result<Report<PruneStatus>, Failure> {
+        let client = self.prune(Door::Status)?;
+        self.wait(async {
+            let hello = client::call(client.hello(client::soon())).await?;
+            let pools = client::call(client.pools(client::soon())).await?;
+            let (mut rows, mut after) = (BTreeMap::new(), None);
+            loop {
+                let page = client::call(client.status(client::soon(), after)).await?;
+                rows.extend(page.rows.into_iter().map(|row| (row.dataset.clone(), row)));
+                after = page.next;
+                if after.is_none() {
+                    return Ok(Report { hello, rows, pools });
+                }
+            }
+        })
+    }
+
+    /// Asks how a job of zamd-snap goes until it is over, and gives its lines.
+    ///
+    /// # Errors
+    /// If it fails, or the daemon goes away.
+    pub fn follow_snap(&self, client: &SnapClient, id: JobId) -> Result<Vec<String>, Failure> {
+        self.follow(Role::Snap, || client::act(client.job(client::soon(), id)))
+    }
+
+    /// The same with a job of zamd-prune.
+    ///
+    /// # Errors
+    /// If it fails, or the daemon goes away.
+    pub fn follow_prune(&self, client: &PruneClient, id: JobId) -> Result<Vec<String>, Failure> {
+        self.follow(Role::Prune, || client::act(client.job(client::soon(), id)))
+    }
+
+    fn follow<F>(&self, role: Role, ask: impl Fn() -> F) -> Result<Vec<String>, Failure>
+    where
+        F: Future<Output = Result<JobState, CallError>>,
+    {
+        self.wait(async {
+            loop {
+                match ask().await? {
+                    JobState::Waiting | JobState::Running => tokio::time::sleep(BEAT).await,
+                    JobState::Done { lines } => return Ok(lines),
+                    JobState::Failed { why, lines } => {
+                        let mut failure = Failure::new(Kind::Failed, format!("{role}: {why}"));
+                        failure.done = lines;
+                        return Err(failure);
+                    }
+                }
+            }
+        })
+    }
+}
+
+/// The notes of both keys, as far as they answer.
+pub struct Notes {
+    doors: Doors,
+    snap: Option<SnapClient>,
+    prune: Option<PruneClient>,
+}
+
+impl Notes {
+    /// Knocks at both status doors.
+    ///
+    /// # Errors
+    /// If the system gives no event queue.
+    pub fn open(session: &Session) -> Result<Self, Failure> {
+        let doors = Doors::new(session)?;
+        let (snap, prune) = (doors.snap(Door::Status).ok(), doors.prune(Door::Status).ok());
+        Ok(Self { doors, snap, prune })
+    }
+
+    /// What they remember of a dataset.
+    #[must_use]
+    pub fn of(&self, dataset: &DatasetName) -> Remembered {
+        let read = |text: Option<String>| -> Option<DatasetNotes> { serde_json::from_str(&text?).ok() };
+        let snap = self.snap.as_ref().and_then(|client| {
+            self.doors.wait(client::call(client.notes(client::soon(), dataset.clone()))).ok().and_then(read)
+        });
+        let prune = self.prune.as_ref().and_then(|client| {
+            self.doors.wait(client::call(client.notes(client::soon(), dataset.clone()))).ok().and_then(read)
+        });
+        Remembered { snap, prune }
+    }
+
+    /// What an answer lacks where a daemon does not answer.
+    #[must_use]
+    pub fn lack(&self) -> Option<&'static str> {
+        match (&self.snap, &self.prune) {
+            (Some(_), Some(_)) => None,
+            (None, Some(_)) => Some("without zamd-snap's notes (it does not answer): ends set by hand may be missing"),
+            (Some(_), None) => Some("without zamd-prune's notes (it does not answer): graces count from now, brakes may be missing"),
+            (None, None) => Some(
+                "without the daemons' notes (neither answers): graces count from now; brakes and what was asked for by hand \
+                 may be missing",
+            ),
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! What a command stands on: the options that hold for every verb, the clock, the zone, the pools, the doors.
+
+use crate::{
+    cli::Globals,
+    config::{self, Loaded},
+    failure::Failure,
+};
+use jiff::{Timestamp, tz::TimeZone};
+use zam_names::UnixTime;
+use zam_policy::Zone;
+use zam_zfs::{Lister, Open};
+
+/// One run of zamctl.
+pub struct Session {
+    /// The options that hold for every verb.
+    pub globals: Globals,
+    /// When it began; every answer is for this instant.
+    pub now: UnixTime,
+    /// The zone of this machine's wall clock.
+    pub zone: Zone,
+}
+
+impl Session {
+    /// Looks at the clock, and at nothing else yet.
+    #[must_use]
+    pub fn new(globals: Globals) -> Self {
+        Self { globals, now: UnixTime(Timestamp::now().as_second()), zone: local_zone() }
+    }
+
+    /// The config.
+    ///
+    /// # Errors
+    /// If it cannot be read or is faulty.
+    pub fn config(&self) -> Result<Loaded, Failure> {
+        config::load(&self.globals.config, &self.zone)
+    }
+
+    /// A door to the pools that only looks.
+    #[must_use]
+    pub fn lister(&self) -> Box<dyn Lister + Send> {
+        match &self.globals.simulate {
+            None => Open::Real,
+            // Looking needs no right, so it does not matter as whom.
+            Some(folder) => Open::Sim { folder: folder.clone(), user: "nobody".to_owned() },
+        }
+        .lister()
+    }
+}
+
+/// The machine's own zone; Greenwich where it has no name, which then is said wherever zones are shown.
+fn local_zone() -> Zone {
+    let system = TimeZone::system();
+    system.iana_name().and_then(|name| Zone::named(name).ok()).unwrap_or_else(Zone::utc)
+}
