@@ -88,11 +88,12 @@ impl<'a> Stage<'a> {
 
     /// Snapshots as they are now, to be acted on by identity.
     pub(super) fn targets(&self, words: &str) -> Result<Vec<Target>, Trouble> {
-        let find = |name: SnapshotName| {
-            let guid = self.details(&name.to_string())?.guid;
-            Ok(Target { name, guid })
-        };
-        self.names(words)?.into_iter().map(find).collect()
+        let names = self.names(words)?;
+        let found = self.lister().details(&names).map_err(Trouble::new)?;
+        if found.len() != names.len() {
+            return Err(Trouble(format!("{} of {} are there: {words}", found.len(), names.len())));
+        }
+        Ok(found.into_iter().map(|(name, snapshot)| Target { name, guid: snapshot.guid }).collect())
     }
 
     pub(super) fn snapshot(&self, user: &str, names: &str) -> Result<Outcome<'_>, Trouble> {
