@@ -23,7 +23,7 @@ mod toml_text;
 
 pub use findings::{Errors, Finding, Place, Warning};
 pub use matching::Match;
-pub use model::{Config, Destination, Entry};
+pub use model::{ClockTrust, Config, Destination, Entry};
 
 use crate::Zone;
 use entry::Globals;
@@ -51,6 +51,7 @@ pub fn load(files: &[(String, String)], local_zone: &Zone) -> Result<(Config, Ve
     let config = entries.unwrap_or_else(|| Config {
         prefix: DEFAULT_PREFIX.to_owned(),
         timezone: local_zone.clone(),
+        clock: ClockTrust::default(),
         entries: Vec::new(),
     });
     Ok((config, warnings))
@@ -84,7 +85,8 @@ fn decoded(document: &Document, local_zone: &Zone, out: &mut Findings<'_>) -> Op
     let managed: Vec<Node> = document.managed.iter().map(|node| expander.node(node, out)).collect();
     expander.finish(out);
 
-    let globals = globals_of(&Table(globals), local_zone, out);
+    let globals_table = Table(globals);
+    let globals = globals_of(&globals_table, local_zone, out);
     let presets = Presets::read(defaults, out);
     let drafts = drafts(&managed, &presets, out);
     let entries: Vec<(&Draft, Entry)> =
@@ -94,7 +96,7 @@ fn decoded(document: &Document, local_zone: &Zone, out: &mut Findings<'_>) -> Op
         out.warning(At { file: 0, start: 0, end: 0 }, "there is nothing to do: no entry in `managed-datasets`");
     }
     let entries = entries.into_iter().map(|(_, entry)| entry).collect();
-    Some(Config { prefix: globals.prefix, timezone: globals.timezone, entries })
+    Some(Config { prefix: globals.prefix, timezone: globals.timezone, clock: clock_of(&globals_table, out), entries })
 }
 
 fn expand_items(expander: &mut Expander<'_>, items: &[Item], out: &mut Findings<'_>) -> Vec<Item> {
@@ -105,6 +107,16 @@ fn globals_of(table: &Table, local_zone: &Zone, out: &mut Findings<'_>) -> Globa
     Globals {
         prefix: decode::read(table, "prefix", out, prefix).unwrap_or_else(|| DEFAULT_PREFIX.to_owned()),
         timezone: decode::read(table, "timezone", out, entry::zone).unwrap_or_else(|| local_zone.clone()),
+    }
+}
+
+fn clock_of(table: &Table, out: &mut Findings<'_>) -> ClockTrust {
+    let read = |node: &Node, out: &mut Findings<'_>| {
+        decode::word(node, &["synchronised", "trust"], out).map(|word| word == "trust")
+    };
+    match decode::read(table, "clock", out, read) {
+        Some(true) => ClockTrust::Always,
+        _ => ClockTrust::WhenSynchronised,
     }
 }
 
