@@ -1,10 +1,10 @@
 //! One bad name fails a whole call of ZFS, sometimes without saying which. Here the call is made again without it, so
 //! that one denied or vanished dataset does not cost the others their snapshot.
 
-use crate::door::{Lister, Scope};
+use crate::door::Lister;
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, HashSet};
-use zam_names::{DatasetName, Guid, SnapshotName, Target};
+use zam_names::{Guid, SnapshotName, Target};
 
 /// Why ZFS refused a name or a call.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
@@ -147,11 +147,10 @@ pub(crate) fn by_identity(
     call: impl Fn(&[SnapshotName]) -> CallResult,
 ) -> Batch<Target> {
     let mut batch = Batch::empty();
-    let mut datasets: Vec<DatasetName> = targets.iter().map(|target| target.name.dataset().clone()).collect();
-    datasets.sort();
-    datasets.dedup();
-    let now: HashMap<SnapshotName, Guid> = match lister.snapshots(Scope::Datasets(&datasets)) {
-        Ok(rows) => rows.into_iter().map(|(name, guid, _)| (name, guid)).collect(),
+    // By their names: a dataset may have thousands of snapshots besides the few that are meant.
+    let names: Vec<SnapshotName> = targets.iter().map(|target| target.name.clone()).collect();
+    let now: HashMap<SnapshotName, Guid> = match lister.details(&names) {
+        Ok(rows) => rows.into_iter().map(|(name, snapshot)| (name, snapshot.guid)).collect(),
         Err(error) => {
             let why = Refusal::Unlisted(error.to_string());
             batch.failed = targets.iter().map(|t| Failed { what: t.clone(), why: why.clone() }).collect();
