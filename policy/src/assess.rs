@@ -45,6 +45,8 @@ pub struct Brake {
     pub unforetold: u32,
     /// How many may, in a rolling day.
     pub allowed: u32,
+    /// Of how many older snapshots that is a share.
+    pub of: u32,
 }
 
 /// What happens next to a snapshot, as one key sees it.
@@ -280,7 +282,12 @@ impl<'a> Assessment<'a> {
             && self.notes.approved != Some(plan)
         {
             let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-            self.brake = Some(Brake { plan, unforetold: count(self.unforetold.len()), allowed: count(allowed) });
+            self.brake = Some(Brake {
+                plan,
+                unforetold: count(self.unforetold.len()),
+                allowed: count(allowed),
+                of: count(older),
+            });
         }
     }
 

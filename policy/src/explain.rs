@@ -1,7 +1,7 @@
 //! Reasons in words.
 
 use crate::{
-    Rule, Tier, Zone,
+    Rule, Span, Tier, Unit, Zone,
     assess::{Assessment, Next, Veto},
     config::{Entry, Match},
     judge::Reason,
@@ -35,8 +35,10 @@ pub fn reason(entry: &Entry, seen: &Assessment<'_>, index: usize, now: UnixTime)
             let bucket = bucket(window, verdict.date, zone);
             match tier.checked_sub(1).and_then(|before| entry.rule.windows[before].max_age) {
                 None => format!("{bucket} is kept by @{by}"),
-                Some(age) if verdict.expired(now) => format!("past {age} old, {bucket} is kept by @{by}"),
-                Some(age) => format!("{}; at {age} old, {bucket} goes to @{by}", in_force(entry, verdict.date, now)),
+                Some(age) if verdict.expired(now) => format!("older than {age}, and {bucket} is kept by @{by}"),
+                Some(age) => {
+                    format!("{}; from {age} on, {bucket} is kept by @{by}", in_force(entry, verdict.date, now))
+                }
             }
         }
     }
@@ -62,7 +64,7 @@ pub fn life(entry: &Entry, seen: &Assessment<'_>, index: usize) -> Vec<Stage> {
     };
     let stage = |tier: &Tier| Stage {
         until: tier.max_age.map(|age| age.after(verdict.date, entry.rule.zone.calendar())),
-        why: format!("the first in {}", bucket(*tier, verdict.date, &entry.rule.zone)),
+        why: format!("first of {}", bucket(*tier, verdict.date, &entry.rule.zone)),
     };
     entry.rule.windows.iter().take(won).map(stage).collect()
 }
@@ -71,8 +73,8 @@ pub fn life(entry: &Entry, seen: &Assessment<'_>, index: usize) -> Vec<Stage> {
 #[must_use]
 pub fn windows(rule: &Rule) -> String {
     let each = |tier: &Tier| match tier.max_age {
-        Some(age) => format!("the first of every {} for {age}", tier.period),
-        None => format!("the first of every {} for ever", tier.period),
+        Some(age) => format!("one every {} to the age of {age}", tier.period),
+        None => format!("one every {} for ever", tier.period),
     };
     let mut words = match rule.windows.as_slice() {
         [] => "everything, for ever: the entry has no windows".to_owned(),
@@ -89,15 +91,17 @@ pub fn windows(rule: &Rule) -> String {
 pub fn matched(found: Match<'_>) -> String {
     let named = |entry: &Entry| {
         let reach = if entry.recursive { " and all below it" } else { "" };
-        format!("the entry for {}{reach} ({})", entry.source, entry.place)
+        format!("{}{reach} ({})", entry.source, entry.place)
     };
     match found {
         Match::Entry(entry) => named(entry),
         Match::Excluded { entry, pattern } => {
-            format!("not managed: {} leaves it out by `exclude` {pattern:?}", named(entry))
+            format!("not managed: the entry {} leaves it out by the pattern {pattern:?}", named(entry))
         }
-        Match::Disabled(entry) => format!("not managed: {} is switched off (`enabled = false`)", named(entry)),
-        Match::WrongKind(entry) => format!("not managed: {} is for another `type` of dataset", named(entry)),
+        Match::Disabled(entry) => {
+            format!("not managed: the entry {} is switched off by `enabled = false`", named(entry))
+        }
+        Match::WrongKind(entry) => format!("not managed: the entry {} is for the other `type`", named(entry)),
         Match::Uncovered => "not managed: no entry covers it".to_owned(),
     }
 }
@@ -107,14 +111,30 @@ fn in_force(entry: &Entry, date: UnixTime, now: UnixTime) -> String {
     let zone = entry.rule.zone.calendar();
     let current = |tier: &&Tier| tier.max_age.is_none_or(|age| age.after(date, zone) > now);
     match entry.rule.windows.iter().find(current) {
-        Some(tier) => format!("the first in {}", bucket(*tier, date, &entry.rule.zone)),
+        Some(tier) => format!("first of {}", bucket(*tier, date, &entry.rule.zone)),
         None => "older than its windows".to_owned(),
     }
 }
 
-/// A bucket by its length and start: `its 1d (2026-07-01 00:00)`.
+/// A bucket as a calendar names it: `day 2026-07-01`, `month 2026-07`, `10m from 2026-07-01 06:10`.
 fn bucket(tier: Tier, date: UnixTime, zone: &Zone) -> String {
-    format!("its {} (from {})", tier.period, moment(tier.period.bucket_start(date, zone.calendar()), zone))
+    let one = |unit| Span::new(1, unit) == Some(tier.period);
+    let start = moment(tier.period.bucket_start(date, zone.calendar()), zone);
+    // `YYYY-MM-DD hh:mm`, of which the calendar's names are the beginnings.
+    let begin = |bytes: usize| start.get(..bytes).unwrap_or(&start).to_owned();
+    if one(Unit::Hour) {
+        format!("hour {start}")
+    } else if one(Unit::Day) {
+        format!("day {}", begin(10))
+    } else if one(Unit::Week) {
+        format!("the week from {}", begin(10))
+    } else if one(Unit::Month) {
+        format!("month {}", begin(7))
+    } else if one(Unit::Year) {
+        format!("year {}", begin(4))
+    } else {
+        format!("the {} from {start}", tier.period)
+    }
 }
 
 /// An instant for people, to the minute (to the second where that matters), in `zone`.
@@ -153,7 +173,9 @@ pub fn next(next: &Next, zone: &Zone) -> String {
         Next::Vetoed(vetoes) => format!("expired, but stays: {}", all(vetoes)),
         Next::Release => "expired: zamd-snap releases it at its next look".to_owned(),
         Next::Grace(None) => "expired and released: its grace begins when zamd-prune looks next".to_owned(),
-        Next::Grace(Some(end)) => format!("expired and released: zamd-prune destroys it from {} on", moment(*end, zone)),
+        Next::Grace(Some(end)) => {
+            format!("expired and released: zamd-prune destroys it from {} on", moment(*end, zone))
+        }
         Next::Destroy => "expired, released, past its grace: zamd-prune destroys it at its next look".to_owned(),
     }
 }

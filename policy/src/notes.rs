@@ -1,14 +1,18 @@
 //! What a daemon must remember of a dataset, and nothing more: all else is in the listing. Each key keeps its own notes,
 //! under its own user, so that losing one set of them, or both, only ever keeps more.
 
-use crate::{Rule, rule::Digest};
+use crate::{
+    Rule,
+    rule::Digest,
+    tags::{self, Maker},
+};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
     str::FromStr,
 };
-use zam_names::{DatasetName, Guid, UnixTime};
+use zam_names::{DatasetName, Guid, SnapTag, UnixTime};
 
 /// The notes on every dataset, by the dataset's GUID, so that a rename loses nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +56,17 @@ pub struct DatasetNotes {
     /// The name it had when it was last seen, which tells a rename.
     #[serde(default)]
     pub name: Option<DatasetName>,
+}
+
+impl DatasetNotes {
+    /// Sets a snapshot's own end, or with none takes it away: what zam took on schedule goes by the windows again, anything
+    /// else stays until it is let go.
+    pub fn set_end(&mut self, snapshot: Guid, tag: &SnapTag, prefix: &str, end: Option<UnixTime>) {
+        match (end, tags::maker(prefix, tag)) {
+            (None, Maker::Schedule(_)) => drop(self.manual.remove(&snapshot)),
+            (end, _) => drop(self.manual.insert(snapshot, end)),
+        }
+    }
 }
 
 /// A snapshot's expiry under one rule.

@@ -16,5 +16,5 @@ fn main() -> ExitCode {
     };
     let error = sandbox::exec(role, &args.collect::<Vec<OsString>>());
     eprintln!("behind-walls: {error} ({})", error.source().map(ToString::to_string).unwrap_or_default());
-    ExitCode::from(125)
+    ExitCode::from(126)
 }

@@ -7,6 +7,7 @@ use nix::time::{ClockId, clock_gettime};
 use std::path::PathBuf;
 use std::time::Duration;
 use zam_names::UnixTime;
+use zam_policy::config::ClockTrust as Trust;
 
 /// What is known about the clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,16 +66,6 @@ pub struct Clock {
     settling: Option<(Duration, i64)>,
 }
 
-/// What the config says about the clock.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Trust {
-    /// A time server is to set it.
-    #[default]
-    WhenSynchronised,
-    /// It is good as it is.
-    Always,
-}
-
 impl Clock {
     /// Starts watching.
     ///
@@ -94,16 +85,15 @@ impl Clock {
         Ok(self.judge(wall, since_boot))
     }
 
-    /// An operator, or a new config, says that the clock is right as it is now: a jump is over.
-    ///
-    /// # Errors
-    /// If the system has no such clocks.
-    pub fn accept(&mut self, trust: Trust) -> std::io::Result<()> {
-        let (wall, since_boot) = now()?;
+    /// Takes over what a reloaded config says of the clock. Trusting it as it is also ends a jump.
+    pub fn set_trust(&mut self, trust: Trust) {
+        if trust == Trust::Always && self.trust != trust {
+            self.settling = None;
+            if let Ok((wall, since_boot)) = now() {
+                self.offset = offset(wall, since_boot);
+            }
+        }
         self.trust = trust;
-        self.offset = offset(wall, since_boot);
-        self.settling = None;
-        Ok(())
     }
 
     fn at(trust: Trust, marker: PathBuf, wall: UnixTime, since_boot: Duration) -> Self {
@@ -152,6 +142,13 @@ impl Clock {
             (Trust::WhenSynchronised, false) => Sync::Unknown,
         }
     }
+}
+
+/// How far into its second the wall clock is.
+#[must_use]
+pub fn into_second() -> Duration {
+    clock_gettime(ClockId::CLOCK_REALTIME)
+        .map_or(Duration::ZERO, |now| Duration::from_nanos(now.tv_nsec().unsigned_abs()))
 }
 
 /// Now, by the wall clock.

@@ -2,7 +2,7 @@
 //!
 //! ```no_run
 //! # use zam_protocol::{Door, Peer, snap::Snap};
-//! # async fn example<S: Snap + Clone + 'static>(listener: tokio::net::UnixListener, service: impl Fn(Peer) -> S) {
+//! # async fn example<S: Snap + Clone + 'static>(listener: tokio::net::UnixListener, service: impl Fn(Peer) -> S + 'static) {
 //! use std::sync::Arc;
 //! use tokio_util::sync::CancellationToken;
 //! use zam_runtime::doors::{Doorkeeper, People};
@@ -25,12 +25,15 @@ pub use people::People;
 pub use slots::Limits;
 
 use crate::audit::{Act, Op, Outcome};
-use futures::{StreamExt, stream::FuturesUnordered};
+use futures::{FutureExt, StreamExt, stream::FuturesUnordered};
 use gate::Gate;
 use quiet::Quiet;
 use slots::{Slot, Slots};
 use std::{cell::RefCell, error::Error, io, panic::AssertUnwindSafe, pin::pin, rc::Rc, sync::Arc, time::Duration};
-use tarpc::server::{BaseChannel, Channel, Serve};
+use tarpc::{
+    ChannelError,
+    server::{BaseChannel, Channel, Serve},
+};
 use tokio::{
     net::{UnixListener, UnixStream},
     task::LocalSet,
@@ -93,7 +96,7 @@ enum Parting {
     #[error("the greeting failed")]
     Preface(#[from] preface::PrefaceError),
     #[error("the connection broke")]
-    Broken(#[source] Box<dyn Error + Send + Sync>),
+    Broken(#[source] ChannelError<io::Error>),
     #[error("no request came for {} s", IDLE.as_secs())]
     Idle,
 }
@@ -120,7 +123,7 @@ impl Doorkeeper {
 
     /// Serves until told to stop; then lets the calls in flight finish, for at most five seconds. `service` makes what
     /// answers one connection, knowing its peer.
-    pub async fn serve<S>(self, listener: UnixListener, service: impl Fn(Peer) -> S)
+    pub async fn serve<S>(self, listener: UnixListener, service: impl Fn(Peer) -> S + 'static)
     where
         S: Serve + Clone + 'static,
         S::Req: Ask<Answer = S::Resp>,
@@ -129,6 +132,7 @@ impl Doorkeeper {
         let quiet = RefCell::new(Quiet::default());
         let hall = Rc::new(Hall { door, in_flight: limits.in_flight, tell, quiet, stop: stop.clone() });
         let slots = Slots::new(limits);
+        let service = Rc::new(service);
         // Tasks of its own: a connection that panics ends alone, and what answers need not be `Send`.
         let connections = LocalSet::new();
         let accepting = connections.run_until(async {
@@ -144,7 +148,10 @@ impl Doorkeeper {
                 let visit = Visit { hall: hall.clone(), peer, class: people.class(door, peer) };
                 match slots.take(peer, people.is_known(peer)) {
                     Some(slot) => {
-                        tokio::task::spawn_local(attend(stream, visit, slot, service(peer)));
+                        let service = service.clone();
+                        tokio::task::spawn_local(attend(visit, slot, async move |visit: &Visit| {
+                            converse(stream, visit, service(peer)).await
+                        }));
                     }
                     None => {
                         visit.log("no room: too many connections, of this user or of all");
@@ -173,13 +180,8 @@ fn say_full<Q: Ask>(stream: &mut UnixStream) {
 }
 
 /// Serves one connection to its end, and says in the log what was wrong with it.
-async fn attend<S>(stream: UnixStream, visit: Visit, slot: Slot, service: S)
-where
-    S: Serve + Clone + 'static,
-    S::Req: Ask<Answer = S::Resp>,
-{
-    use futures::FutureExt;
-    match AssertUnwindSafe(converse(stream, &visit, service)).catch_unwind().await {
+async fn attend(visit: Visit, slot: Slot, conversation: impl AsyncFnOnce(&Visit) -> Result<(), Parting>) {
+    match AssertUnwindSafe(conversation(&visit)).catch_unwind().await {
         Ok(Ok(())) => {}
         Ok(Err(parting)) => visit.log(&chain(&parting)),
         Err(_) => visit.log("a bug ended this connection; the panic stands above"),
@@ -204,12 +206,22 @@ where
             Some(()) = answers.next() => {}
             request = timeout(IDLE, requests.next()) => match request {
                 Ok(Some(Ok(request))) => answers.push(request.execute(Gate::new(visit.clone(), service.clone()))),
-                Ok(Some(Err(broken))) => return Err(Parting::Broken(Box::new(broken))),
+                Ok(Some(Err(broken))) => return parted(broken),
                 Ok(None) => return Ok(()),
                 Err(_) if answers.is_empty() => return Err(Parting::Idle),
                 Err(_) => {}
             }
         }
+    }
+}
+
+/// Whether a broken connection is worth a line: not if the client just went.
+fn parted(broken: ChannelError<io::Error>) -> Result<(), Parting> {
+    use ChannelError::{Close, Flush, Read, Ready, Write};
+    let (Read(cause) | Ready(cause) | Write(cause) | Flush(cause) | Close(cause)) = &broken;
+    match cause.kind() {
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Ok(()),
+        _ => Err(Parting::Broken(broken)),
     }
 }
 

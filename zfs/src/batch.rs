@@ -82,7 +82,8 @@ pub struct Batch<T> {
 }
 
 impl<T> Batch<T> {
-    fn empty() -> Self {
+    /// What comes of asking for nothing.
+    pub fn nothing() -> Self {
         Self { done: Vec::new(), failed: Vec::new(), atomic: true }
     }
 
@@ -98,7 +99,7 @@ impl<T> Batch<T> {
 /// Runs `call` on all names; on failure drops the names it blames, or halves the list where it blames none, until every
 /// name is done or has its own reason. A call that only touches what is left cannot undo what was done before.
 pub(crate) fn by_name(names: &[SnapshotName], call: impl Fn(&[SnapshotName]) -> CallResult) -> Batch<SnapshotName> {
-    let mut batch = Batch::empty();
+    let mut batch = Batch::nothing();
     let mut calls_that_did = 0;
     let mut waiting = vec![each_once(names)];
     while let Some(names) = waiting.pop() {
@@ -146,7 +147,7 @@ pub(crate) fn by_identity(
     targets: &[Target],
     call: impl Fn(&[SnapshotName]) -> CallResult,
 ) -> Batch<Target> {
-    let mut batch = Batch::empty();
+    let mut batch = Batch::nothing();
     // By their names: a dataset may have thousands of snapshots besides the few that are meant.
     let names: Vec<SnapshotName> = targets.iter().map(|target| target.name.clone()).collect();
     let now: HashMap<SnapshotName, Guid> = match lister.details(&names) {
@@ -344,7 +345,7 @@ mod tests {
     #[test]
     fn no_names_are_no_call() {
         let batch = by_name(&[], |_| panic!("called"));
-        assert_eq!(batch, Batch::empty());
+        assert_eq!(batch, Batch::nothing());
     }
 
     #[test]

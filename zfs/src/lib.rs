@@ -10,4 +10,7 @@ pub mod real;
 pub mod sim;
 
 pub use batch::{Batch, CallFailure, CallResult, Failed, Refusal};
-pub use door::{Destroyer, Error, Grant, GrantScope, GrantWho, Keeper, Lister, Open, PruneDoor, Scope, SnapDoor, Snapshotter};
+pub use door::{
+    Destroyer, Error, Grant, GrantScope, GrantWho, Keeper, Lister, Open, PruneDoor, Scope, SnapDoor, Snapshotter,
+};
+pub use real::processes_started;

@@ -19,7 +19,7 @@ use std::fmt;
 use zam_names::{Bookmark, CreateTxg, Dataset, DatasetName, Guid, HoldTag, Pool, PoolName, Snapshot, SnapshotName};
 use zam_zfs_core::Library;
 
-pub use run::Limits;
+pub use run::{Limits, processes_started};
 
 /// The real machine.
 pub struct Real {

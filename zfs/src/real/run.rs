@@ -8,7 +8,17 @@ use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
+
+/// Commands of ZFS that this process has started.
+static STARTED: AtomicU32 = AtomicU32::new(0);
+
+/// How many commands of ZFS this process has started in its life. A tick must not need more for more datasets.
+#[must_use]
+pub fn processes_started() -> u32 {
+    STARTED.load(Ordering::Relaxed)
+}
 
 /// Where the commands are looked for: `PATH` has no say.
 const FOLDERS: [&str; 4] = ["/usr/sbin", "/sbin", "/usr/bin", "/usr/local/sbin"];
@@ -69,6 +79,7 @@ impl Runner {
             Program::Zpool => &self.zpool,
         };
         let until = Instant::now() + self.limits.time;
+        STARTED.fetch_add(1, Ordering::Relaxed);
         let mut child = Command::new(path)
             .args(&line.arguments)
             .env_clear()

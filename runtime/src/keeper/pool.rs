@@ -1,0 +1,160 @@
+//! What a daemon and a pool's worker say to each other.
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::io;
+use zam_names::{Dataset, HoldTag, Pool, PoolName, SnapshotName, Target};
+use zam_policy::tags::{self, Maker};
+use zam_zfs::{Batch, Lister, index::Index};
+
+/// What a worker is asked; `A` is what its role may do.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Call<A> {
+    /// Everything that is to be known about the pool.
+    List {
+        /// What zam's names begin with here: they say when they were made.
+        prefix: String,
+        /// Whether to ask again about what seems unchanged.
+        fresh: Fresh,
+    },
+    /// Look again at these snapshots; answers with the datasets they are in.
+    Look(Vec<SnapshotName>),
+    /// Do this.
+    Act(A),
+}
+
+/// How much of what is known already a listing may build on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Fresh {
+    /// Only what changed, as far as ZFS tells, is asked again.
+    Changes,
+    /// Everything is asked again.
+    All,
+}
+
+/// What a worker answers.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Reply {
+    /// The pool, and what is in it.
+    Listing(Listing),
+    /// What came of an act.
+    Acted(Acted),
+    /// Nothing came of it.
+    Failed(String),
+}
+
+/// A pool's listing.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Listing {
+    /// The pool; none if it is not imported.
+    pub pool: Option<Pool>,
+    /// Its datasets with their snapshots.
+    pub datasets: Vec<Dataset>,
+    /// How many processes the worker has started in its life.
+    pub processes: u32,
+}
+
+/// What came of an act, for each name.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Acted {
+    /// Of one that goes by name: snapshot, hold.
+    Names(Batch<SnapshotName>),
+    /// Of one that goes by identity: release, destroy.
+    Targets(Batch<Target>),
+}
+
+/// A change to holds that a worker made itself, and so need not ask for.
+pub enum Held {
+    /// Put on.
+    On(HoldTag),
+    /// Taken off.
+    Off(HoldTag),
+}
+
+/// A role's hands: the door it has, and what it can do through it.
+pub trait Hands {
+    /// What the role may do.
+    type Act: Serialize + DeserializeOwned;
+
+    /// The looking half of the door.
+    fn lister(&self) -> &dyn Lister;
+
+    /// Does it. If it changes holds, says which way.
+    fn act(&mut self, act: Self::Act) -> (Acted, Option<Held>);
+}
+
+/// Serves one pool until the daemon goes away.
+///
+/// # Errors
+/// If standard input is not the daemon's socket.
+pub fn serve<H: Hands>(mut hands: H, pool: PoolName) -> io::Result<()> {
+    let mut index = Index::new(pool.clone());
+    crate::worker::serve(move |call: Call<H::Act>| answer(&mut hands, &pool, &mut index, call))
+}
+
+fn answer<H: Hands>(hands: &mut H, pool: &PoolName, index: &mut Index, call: Call<H::Act>) -> Reply {
+    let listing = match call {
+        Call::List { prefix, fresh } => list(hands.lister(), pool, index, &prefix, fresh),
+        Call::Look(names) => look(hands.lister(), index, &names),
+        Call::Act(act) => {
+            let (acted, held) = hands.act(act);
+            if let Some(held) = held {
+                note(index, &acted, &held);
+            }
+            return Reply::Acted(acted);
+        }
+    };
+    listing.map_or_else(|error| Reply::Failed(chain(&error)), Reply::Listing)
+}
+
+fn list(
+    lister: &dyn Lister,
+    pool: &PoolName,
+    index: &mut Index,
+    prefix: &str,
+    fresh: Fresh,
+) -> Result<Listing, zam_zfs::Error> {
+    let Some(here) = lister.pools()?.into_iter().find(|here| here.name == *pool) else {
+        *index = Index::new(pool.clone());
+        return Ok(Listing { pool: None, datasets: Vec::new(), processes: zam_zfs::processes_started() });
+    };
+    let named = |tag: &_| match tags::maker(prefix, tag) {
+        Maker::Schedule(date) | Maker::Request(date) => Some(date),
+        Maker::Other => None,
+    };
+    let datasets = match fresh {
+        Fresh::Changes => index.refresh(lister, &named)?,
+        Fresh::All => index.refresh_all(lister, &named)?,
+    };
+    let datasets = datasets.to_vec();
+    Ok(Listing { pool: Some(here), datasets, processes: zam_zfs::processes_started() })
+}
+
+fn look(lister: &dyn Lister, index: &mut Index, names: &[SnapshotName]) -> Result<Listing, zam_zfs::Error> {
+    index.refresh_details(lister, names)?;
+    let meant: std::collections::HashSet<_> = names.iter().map(SnapshotName::dataset).collect();
+    let datasets = index.datasets().iter().filter(|dataset| meant.contains(&dataset.name)).cloned().collect();
+    Ok(Listing { pool: None, datasets, processes: zam_zfs::processes_started() })
+}
+
+fn note(index: &mut Index, acted: &Acted, held: &Held) {
+    let names: Vec<SnapshotName> = match acted {
+        Acted::Names(batch) => batch.done.clone(),
+        Acted::Targets(batch) => batch.done.iter().map(|target| target.name.clone()).collect(),
+    };
+    match held {
+        Held::On(tag) => index.note_held(&names, tag),
+        Held::Off(tag) => index.note_released(&names, tag),
+    }
+}
+
+/// An error with all that caused it, in one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

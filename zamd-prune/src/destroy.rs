@@ -1,0 +1,50 @@
+//! Destroying: a call to the worker, an audit line for every snapshot, and what went wrong remembered for the status.
+
+use crate::{Prune, hands::Act};
+use zam_names::{Target, UnixTime};
+use zam_runtime::{
+    audit::{self, Op, Outcome},
+    keeper::{Acted, Keeper},
+};
+
+/// So many at most go in one call: the kernel takes more, but a worker that dies in the middle should not leave much undone.
+const BATCH: usize = 1000;
+
+/// Destroys those that still are what was meant. Gives what is gone, and of what is not, why.
+pub async fn destroy(
+    keeper: &mut Keeper<Prune>,
+    targets: &[Target],
+    now: UnixTime,
+    uid: Option<u32>,
+) -> Result<(Vec<Target>, Vec<String>), String> {
+    let (mut gone, mut failed) = (Vec::new(), Vec::new());
+    for batch in targets.chunks(BATCH) {
+        let Acted::Targets(batch) = keeper.act("destroy snapshots", Act(batch.to_vec())).await? else {
+            return Err("the worker answered something else than what became of a destroy".to_owned());
+        };
+        for target in &batch.done {
+            log(target, uid, Outcome::Done);
+            let deaths = keeper.memory.deaths.entry(target.name.dataset().clone()).or_insert((0, now));
+            *deaths = (deaths.0 + 1, now);
+        }
+        for failure in &batch.failed {
+            let why = failure.why.to_string();
+            log(&failure.what, uid, Outcome::Failed(&why));
+            let hint = match failure.why {
+                zam_zfs::Refusal::NotPermitted => " (`zamctl grant --check` says which grant is missing)",
+                _ => "",
+            };
+            let problem = format!("@{} was not destroyed: {why}{hint}", failure.what.name.tag());
+            failed.push(format!("{}: {why}", failure.what.name));
+            keeper.memory.failures.insert(failure.what.name.dataset().clone(), problem);
+        }
+        gone.extend(batch.done);
+    }
+    Ok((gone, failed))
+}
+
+fn log(target: &Target, uid: Option<u32>, outcome: Outcome<'_>) {
+    let why = "expired, released, past its grace";
+    let act = audit::Act::new(Op::Destroy, &target.name, why, outcome);
+    audit::Act { guid: Some(target.guid), uid, ..act }.log();
+}

@@ -1,0 +1,240 @@
+//! What operators ask of a pool, and what becomes of it.
+
+use crate::{
+    Snap,
+    round::{forget_holds, of},
+    take::{self, Cause},
+};
+use zam_names::{Dataset, DatasetName, Guid, HOLD_TAG, KEEP_TAG, Snapshot, SnapshotName, Target, UnixTime};
+use zam_policy::{assess::Assessment, notes::Pin, tags};
+use zam_protocol::{
+    EndOrder, JobId, Reach,
+    snap::{KeepOrder, SnapshotOrder, Unhold, UnholdOrder},
+};
+use zam_runtime::{
+    jobs::State,
+    keeper::{Keeper, Order},
+};
+
+/// An order to a pool.
+pub enum Wish {
+    Snapshot(SnapshotOrder),
+    Keep(KeepOrder),
+    Unkeep(SnapshotName),
+    Expire(Target),
+    SetEnd(EndOrder),
+    Unhold(UnholdOrder),
+    /// Release what has expired without waiting for the period.
+    Release(Option<DatasetName>),
+}
+
+/// What the orders of a round ask of the rest of the round.
+#[derive(Default)]
+pub struct Asked {
+    /// Snapshots or holds were changed.
+    pub changed: bool,
+    /// What has expired is to be released now.
+    pub release_now: bool,
+}
+
+/// Carries out the orders. Those that only the rest of the round can answer stay in the list.
+pub async fn serve(keeper: &mut Keeper<Snap>, orders: &mut Vec<Order<Snap>>, now: UnixTime) -> Result<Asked, String> {
+    let mut asked = Asked::default();
+    let mut open = Vec::new();
+    for order in std::mem::take(orders) {
+        let done = match &order.what {
+            Wish::Snapshot(wish) => snapshot(keeper, order.uid, wish, now).await,
+            Wish::Keep(wish) => keep(keeper, order.uid, wish, now).await,
+            Wish::Unkeep(name) => unkeep(keeper, order.uid, name).await,
+            Wish::Expire(target) => {
+                asked.release_now = true;
+                expire(keeper, target, now)
+            }
+            Wish::SetEnd(wish) => set_end(keeper, wish),
+            Wish::Unhold(wish) => unhold(keeper, order.uid, wish, now).await,
+            Wish::Release(_) => {
+                asked.release_now = true;
+                open.push(order);
+                continue;
+            }
+        };
+        asked.changed = true;
+        end(keeper, order.job, done);
+    }
+    *orders = open;
+    Ok(asked)
+}
+
+/// Answers the orders that waited for what the round would release.
+pub fn finish(keeper: &Keeper<Snap>, orders: Vec<Order<Snap>>, released: &[Target]) {
+    let guard = keeper.guard();
+    for order in orders {
+        let Wish::Release(scope) = &order.what else { continue };
+        let within = |target: &&Target| scope.as_ref().is_none_or(|scope| target.name.dataset().below(scope).is_some());
+        let lines: Vec<String> = released.iter().filter(within).map(|t| format!("released {}", t.name)).collect();
+        let done = match &guard {
+            Some(why) => Err(format!("nothing is released: {why}")),
+            None => Ok(lines),
+        };
+        end(keeper, order.job, done);
+    }
+}
+
+fn end(keeper: &Keeper<Snap>, job: JobId, done: Result<Vec<String>, String>) {
+    let jobs = &keeper.shared.jobs;
+    match done {
+        Ok(lines) => {
+            lines.into_iter().for_each(|line| jobs.say(job.0, line));
+            jobs.finish(job.0, State::Done);
+        }
+        Err(why) => keeper.shared.fail(&[job], &why),
+    }
+}
+
+async fn snapshot(
+    keeper: &mut Keeper<Snap>,
+    uid: u32,
+    wish: &SnapshotOrder,
+    now: UnixTime,
+) -> Result<Vec<String>, String> {
+    let config = keeper.shared.config().clone();
+    let tag = match &wish.name {
+        Some(tag) => tag.clone(),
+        None => tags::manual(&config.prefix, now).ok_or("the clock shows no date that a name can carry")?,
+    };
+    let meant = |dataset: &Dataset| match wish.reach {
+        Reach::Only => dataset.name == wish.dataset,
+        Reach::Below => dataset.name.below(&wish.dataset).is_some(),
+    };
+    let datasets: Vec<(DatasetName, bool)> = keeper
+        .managed(&config)
+        .filter(|(dataset, _)| meant(dataset))
+        .map(|(dataset, entry)| (dataset.name.clone(), entry.hold))
+        .collect();
+    if datasets.is_empty() {
+        return Err(format!("{} is not there, or no entry covers it", wish.dataset));
+    }
+    let batch = take::take(keeper, &tag, &datasets, Cause { why: "asked for", uid: Some(uid) }).await?;
+    keeper.list().await?;
+    let mut lines = Vec::new();
+    for name in &batch.done {
+        let Some((dataset, snapshot)) = find(keeper, name) else { continue };
+        let end = wish.keep_for.map(|span| span.after(now, config.timezone.calendar()));
+        keeper.shared.note(dataset, |notes| _ = notes.manual.insert(snapshot, end))?;
+        lines.push(format!("took {name}"));
+    }
+    failed_or(lines, batch.failed.iter().map(|failed| format!("{}: {}", failed.what, failed.why)))
+}
+
+async fn keep(keeper: &mut Keeper<Snap>, uid: u32, wish: &KeepOrder, now: UnixTime) -> Result<Vec<String>, String> {
+    let Some((dataset, guid)) = find(keeper, &wish.snapshot) else { return Err(gone(&wish.snapshot)) };
+    let zone = keeper.shared.config().timezone.clone();
+    let until = wish.keep_for.map(|span| span.after(now, zone.calendar()));
+    let why = wish.why.as_ref().map_or_else(|| "zamctl keep".to_owned(), ToString::to_string);
+    let tag = KEEP_TAG.parse().map_err(|error: zam_names::NameError| error.to_string())?;
+    // Written down first: a pin without a note would stay, a note without a pin does nothing.
+    keeper.shared.note(dataset, |notes| drop(notes.kept.insert(guid, Pin { until, why: why.clone(), by: uid })))?;
+    let batch = take::hold(keeper, tag, vec![wish.snapshot.clone()], Cause { why: &why, uid: Some(uid) }).await?;
+    failed_or(
+        batch.done.iter().map(|name| format!("keeping {name}")).collect(),
+        batch.failed.iter().map(|failed| format!("{}: {}", failed.what, failed.why)),
+    )
+}
+
+async fn unkeep(keeper: &mut Keeper<Snap>, uid: u32, name: &SnapshotName) -> Result<Vec<String>, String> {
+    let Some((dataset, guid)) = find(keeper, name) else { return Err(gone(name)) };
+    let target = Target { name: name.clone(), guid };
+    let tag = KEEP_TAG.parse().map_err(|error: zam_names::NameError| error.to_string())?;
+    let batch = take::release(keeper, tag, vec![target], Cause { why: "zamctl unkeep", uid: Some(uid) }).await?;
+    if batch.failed.is_empty() {
+        keeper.shared.note(dataset, |notes| drop(notes.kept.remove(&guid)))?;
+    }
+    forget_holds(keeper, &batch.done, KEEP_TAG);
+    failed_or(
+        batch.done.iter().map(|target| format!("no longer pinned: {}", target.name)).collect(),
+        batch.failed.iter().map(|failed| format!("{}: {}", failed.what.name, failed.why)),
+    )
+}
+
+fn expire(keeper: &mut Keeper<Snap>, target: &Target, now: UnixTime) -> Result<Vec<String>, String> {
+    let config = keeper.shared.config().clone();
+    let notes = keeper.notes();
+    let found = keeper.managed(&config).find(|(dataset, _)| dataset.name == *target.name.dataset());
+    let Some((dataset, entry)) = found else {
+        return Err(format!("{} is not there, or no entry covers it", target.name.dataset()));
+    };
+    let Some(index) = place(dataset, target) else { return Err(gone(&target.name)) };
+    let seen = Assessment::new(dataset, entry, of(&notes, dataset), now);
+    if !seen.verdicts[index].is_managed() {
+        return Err(format!("zam did not make {}, and lets go of its own alone: `zfs destroy` is root's", target.name));
+    }
+    keeper.shared.note(dataset.guid, |notes| _ = notes.let_go.insert(target.guid, now))?;
+    Ok(vec![format!("zamd-snap lets go of {}", target.name)])
+}
+
+fn set_end(keeper: &mut Keeper<Snap>, wish: &EndOrder) -> Result<Vec<String>, String> {
+    let name = &wish.snapshot.name;
+    let Some((dataset, guid)) = find(keeper, name).filter(|(_, guid)| *guid == wish.snapshot.guid) else {
+        return Err(gone(name));
+    };
+    let prefix = keeper.shared.config().prefix.clone();
+    keeper.shared.note(dataset, |notes| notes.set_end(guid, name.tag(), &prefix, wish.end))?;
+    Ok(vec![format!("zamd-snap knows when {name} ends")])
+}
+
+async fn unhold(keeper: &mut Keeper<Snap>, uid: u32, wish: &UnholdOrder, now: UnixTime) -> Result<Vec<String>, String> {
+    let config = keeper.shared.config().clone();
+    let meant = |dataset: &Dataset| match wish.reach {
+        Reach::Only => dataset.name == wish.dataset,
+        Reach::Below => dataset.name.below(&wish.dataset).is_some(),
+    };
+    let datasets: Vec<Dataset> =
+        keeper.managed(&config).map(|(dataset, _)| dataset).filter(|dataset| meant(dataset)).cloned().collect();
+    if datasets.is_empty() {
+        return Err(format!("{} is not there, or no entry covers it", wish.dataset));
+    }
+    let paused = (wish.way == Unhold::Pause).then_some(now);
+    let mut lines = Vec::new();
+    for dataset in &datasets {
+        keeper.shared.note(dataset.guid, |notes| notes.paused = paused)?;
+        let word = if paused.is_some() { "paused" } else { "resumed" };
+        lines.push(format!("{word} {}", dataset.name));
+    }
+    if paused.is_none() {
+        return Ok(lines);
+    }
+    // Holds that others' hands put on since the last listing are meant too.
+    let held = |dataset: &Dataset| -> Vec<Target> {
+        let target = |s: &Snapshot| Some(Target { name: dataset.name_of(s).ok()?, guid: s.guid });
+        dataset.snapshots.iter().filter(|s| s.is_held_by(HOLD_TAG)).filter_map(target).collect()
+    };
+    let targets: Vec<Target> = datasets.iter().flat_map(held).collect();
+    let cause = Cause { why: "zamctl unhold", uid: Some(uid) };
+    let batch = take::release(keeper, take::zam_tag()?, targets, cause).await?;
+    forget_holds(keeper, &batch.done, HOLD_TAG);
+    lines.extend(batch.done.iter().map(|target| format!("released {}", target.name)));
+    failed_or(lines, batch.failed.iter().map(|failed| format!("{}: {}", failed.what.name, failed.why)))
+}
+
+/// The lines if nothing failed; else what failed, after them.
+fn failed_or(lines: Vec<String>, failed: impl Iterator<Item = String>) -> Result<Vec<String>, String> {
+    let failed: Vec<String> = failed.collect();
+    if failed.is_empty() {
+        return Ok(lines);
+    }
+    Err(lines.into_iter().chain(failed).collect::<Vec<_>>().join("; "))
+}
+
+fn find(keeper: &Keeper<Snap>, name: &SnapshotName) -> Option<(Guid, Guid)> {
+    let dataset = keeper.datasets.iter().find(|dataset| dataset.name == *name.dataset())?;
+    let snapshot = dataset.snapshots.iter().find(|snapshot| snapshot.tag == *name.tag())?;
+    Some((dataset.guid, snapshot.guid))
+}
+
+fn place(dataset: &Dataset, target: &Target) -> Option<usize> {
+    dataset.snapshots.iter().position(|s| s.guid == target.guid && s.tag == *target.name.tag())
+}
+
+fn gone(name: &SnapshotName) -> String {
+    format!("{name} is not there, or is another one now: see `zamctl explain {}`", name.dataset())
+}
