@@ -1,0 +1,254 @@
+//! What the package brings: its units, users and folders say the same as the programs.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, reason = "helpers of tests")]
+
+use pretty_assertions::assert_eq;
+use std::{
+    collections::BTreeSet,
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::Command,
+};
+use zam_policy::{Zone, config::load};
+use zam_protocol::{Door, OPERATORS, Role};
+use zam_runtime::role::user;
+use zam_tests::{files, top};
+
+/// The lines `Key=value` of a unit file, each with its section.
+struct Unit(Vec<(String, String, String)>);
+
+impl Unit {
+    fn read(name: &str) -> Self {
+        let mut section = String::new();
+        let mut lines = Vec::new();
+        for line in read(&format!("packaging/systemd/{name}")).lines() {
+            if let Some(header) = line.strip_prefix('[') {
+                section = header.trim_end_matches(']').to_owned();
+            } else if let Some((key, value)) = line.split_once('=').filter(|_| !line.starts_with('#')) {
+                lines.push((section.clone(), key.to_owned(), value.to_owned()));
+            } else {
+                assert!(line.is_empty() || line.starts_with('#'), "{name}: {line}");
+            }
+        }
+        Self(lines)
+    }
+
+    fn all(&self, section: &str, key: &str) -> Vec<&str> {
+        self.0.iter().filter(|line| line.0 == section && line.1 == key).map(|line| line.2.as_str()).collect()
+    }
+
+    fn one(&self, section: &str, key: &str) -> &str {
+        match self.all(section, key).as_slice() {
+            [value] => value,
+            values => panic!("[{section}] {key}: {values:?}"),
+        }
+    }
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(top().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn lines(path: &str) -> Vec<String> {
+    let text = read(path);
+    text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned).collect()
+}
+
+#[test]
+fn each_role_has_its_service_and_its_doors() {
+    let mut expected = BTreeSet::new();
+    for role in Role::ALL {
+        let daemon = role.daemon();
+        let service = Unit::read(&format!("{daemon}.service"));
+        assert_eq!(service.one("Service", "ExecStart"), format!("/usr/bin/{daemon}"));
+        assert_eq!(service.one("Service", "ExecStartPre"), format!("/usr/bin/{daemon} --check"));
+        assert_eq!(service.one("Service", "User"), user(role));
+        assert_eq!(service.one("Service", "Group"), user(role));
+        assert_eq!(service.one("Service", "StateDirectory"), format!("zam/{}", role.folder()));
+        let doors = [(Door::Status, "status", "0666", None), (Door::Control, "control", "0660", Some(OPERATORS))];
+        for (door, name, mode, group) in doors {
+            let socket = Unit::read(&format!("{daemon}-{name}.socket"));
+            let path = role.socket(Path::new("/run/zam"), door);
+            assert_eq!(Path::new(socket.one("Socket", "ListenStream")), path);
+            assert_eq!(socket.one("Socket", "FileDescriptorName"), name);
+            assert_eq!(socket.one("Socket", "SocketMode"), mode);
+            assert_eq!(socket.all("Socket", "SocketGroup"), Vec::from_iter(group));
+            assert_eq!(socket.one("Socket", "Service"), format!("{daemon}.service"));
+            assert!(service.one("Service", "Sockets").split(' ').any(|unit| unit == format!("{daemon}-{name}.socket")));
+            // Who stops a daemon does not want the next `zamctl status` to start it again.
+            assert_eq!(socket.one("Unit", "PartOf"), format!("{daemon}.service"));
+            expected.insert(format!("{daemon}-{name}.socket"));
+        }
+        expected.insert(format!("{daemon}.service"));
+    }
+    let there = files(&top().join("packaging/systemd"), "").into_iter();
+    let there: BTreeSet<_> = there.map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect();
+    assert_eq!(there, &expected | &BTreeSet::from(["zam.preset".to_owned()]));
+    for unit in expected {
+        assert_eq!(Unit::read(&unit).one("Unit", "ConditionPathExists"), "/etc/zam/zam.toml", "{unit}");
+        assert!(read("packaging/deb/prerm").contains(&unit), "prerm does not stop {unit}");
+    }
+}
+
+#[test]
+fn no_role_is_less_confined_than_another() {
+    let [snap, prune] = Role::ALL.map(|role| {
+        let unit = Unit::read(&format!("{}.service", role.daemon()));
+        let own: Vec<_> = unit.0.into_iter().filter(|(section, ..)| section == "Service").collect();
+        own.into_iter()
+            .map(|(_, key, value)| format!("{key}={}", value.replace(role.folder(), "ROLE")))
+            .collect::<Vec<_>>()
+    });
+    assert_eq!(snap, prune);
+    let service = Unit::read("zamd-snap.service");
+    for (key, value) in [
+        ("CapabilityBoundingSet", ""),
+        ("AmbientCapabilities", ""),
+        ("NoNewPrivileges", "yes"),
+        ("RestrictNamespaces", "yes"),
+        ("PrivateNetwork", "yes"),
+        ("RestrictAddressFamilies", "AF_UNIX"),
+        ("ProtectSystem", "strict"),
+        ("DevicePolicy", "closed"),
+        ("DeviceAllow", "/dev/zfs rw"),
+    ] {
+        assert_eq!(service.one("Service", key), value, "{key}");
+    }
+    // Either would take the grants away, or /dev/zfs.
+    assert!(service.all("Service", "PrivateUsers").is_empty() && service.all("Service", "PrivateDevices").is_empty());
+}
+
+#[test]
+fn the_users_are_those_of_the_units_and_no_role_is_an_operator() {
+    let declared: Vec<_> = lines("packaging/sysusers.d/zam.conf");
+    let names = |kind| -> Vec<_> {
+        let of_kind = declared.iter().filter(|line| line.starts_with(kind));
+        of_kind.map(|line| line.split_whitespace().nth(1).unwrap()).collect()
+    };
+    assert_eq!(names("u "), Role::ALL.map(|role| user(role)));
+    assert_eq!(names("g "), [OPERATORS]);
+    assert_eq!(names("u ").len() + names("g ").len(), declared.len(), "people join {OPERATORS} by an admin's hand");
+    for user in declared.iter().filter(|line| line.starts_with("u ")) {
+        assert!(user.ends_with("/usr/sbin/nologin"), "{user}");
+        let described = user.split('"').nth(1).unwrap();
+        assert!(!described.contains(':'), "systemd-sysusers takes no colon: {described}");
+    }
+}
+
+#[test]
+fn the_folders_are_those_of_the_programs() {
+    let folders = lines("packaging/tmpfiles.d/zam.conf");
+    let has = |path: PathBuf, rest: String| {
+        let line = format!("d {} {rest}", path.display());
+        assert!(folders.contains(&line), "{line}");
+    };
+    for role in Role::ALL {
+        has(Path::new("/run/zam").join(role.folder()), "0755 root root -".into());
+        has(Path::new("/var/lib/zam").join(role.folder()), format!("0750 {0} {0} -", user(role)));
+    }
+}
+
+#[test]
+fn the_package_has_all_that_it_names_and_every_program() {
+    let manifest = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
+        .current_dir(top())
+        .output()
+        .unwrap();
+    let metadata: serde_json::Value = serde_json::from_slice(&manifest.stdout).unwrap();
+    let packages = metadata["packages"].as_array().unwrap();
+    let zamctl = packages.iter().find(|package| package["name"] == "zamctl").unwrap();
+    let deb = &zamctl["metadata"]["deb"];
+    assert_eq!(deb["name"], "zam");
+    let assets: Vec<_> =
+        deb["assets"].as_array().expect("zamctl/Cargo.toml says what is in the package").iter().collect();
+    let mut programs = BTreeSet::new();
+    for asset in assets {
+        let (source, to) = (asset[0].as_str().unwrap(), asset[1].as_str().unwrap());
+        if let Some(program) = source.strip_prefix("target/release/") {
+            assert_eq!(to, "usr/bin/");
+            programs.insert(program.to_owned());
+        } else if !source.contains("packaging/made/") {
+            let (folder, name) = source.rsplit_once('/').unwrap();
+            let folder = top().join("zamctl").join(folder);
+            let there = match name.split_once('*') {
+                Some((_, ending)) => !files(&folder, ending).is_empty(),
+                None => folder.join(name).exists(),
+            };
+            assert!(there, "{source} is not there");
+        }
+    }
+    let ours = ["zamctl".to_owned()].into_iter().chain(Role::ALL.map(|role| role.daemon().to_owned()));
+    assert_eq!(programs, ours.collect());
+    for script in ["postinst", "prerm", "postrm"] {
+        let path = top().join("packaging/deb").join(script);
+        assert!(fs::metadata(&path).unwrap().permissions().mode() & 0o111 != 0, "{script} is not executable");
+    }
+}
+
+#[test]
+fn the_example_loads_without_a_warning() {
+    for path in files(&top().join("packaging/examples"), ".toml") {
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        let text = fs::read_to_string(&path).unwrap();
+        let (config, warnings) = load(&[(name, text)], &Zone::utc()).unwrap_or_else(|errors| panic!("{errors}"));
+        assert!(warnings.is_empty(), "{warnings:?}");
+        assert!(!config.entries.is_empty());
+    }
+}
+
+#[test]
+fn the_role_table_of_the_readme_is_that_of_the_units() {
+    let readme = read("README.md");
+    let rows: Vec<Vec<&str>> = readme
+        .lines()
+        .filter(|line| line.starts_with("| zamd-") || line.starts_with("| `zamd-"))
+        .map(|line| line.trim_matches('|').split('|').map(|cell| cell.trim().trim_matches('`')).collect())
+        .collect();
+    let table: Vec<_> = rows.iter().map(|row| (row[0], row[1])).collect();
+    let units = Role::ALL.map(|role| (role.daemon(), user(role)));
+    assert_eq!(table, units, "README.md: the table whose rows begin with `| zamd-… | USER |`");
+}
+
+/// What systemd itself says of the units, in a root of their own.
+#[test]
+fn systemd_understands_every_line_of_the_units() {
+    let system = Path::new("/usr/lib/systemd/system");
+    if Command::new("systemd-analyze").arg("--version").output().is_err() || !system.exists() {
+        eprintln!("SKIPPED: no systemd-analyze here");
+        return;
+    }
+    let root = tempfile::tempdir().unwrap();
+    let units = root.path().join("usr/lib/systemd/system");
+    let programs = root.path().join("usr/bin");
+    fs::create_dir_all(&programs).unwrap();
+    fs::create_dir_all(units.parent().unwrap()).unwrap();
+    let copied = Command::new("cp").arg("-r").arg(system).arg(&units).status().unwrap();
+    assert!(copied.success());
+    std::os::unix::fs::symlink("usr/bin", root.path().join("bin")).unwrap();
+    for program in ["zamd-snap", "zamd-prune", "sh", "man"] {
+        fs::write(programs.join(program), "#!/bin/sh\n").unwrap();
+        fs::set_permissions(programs.join(program), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let mut ours = Vec::new();
+    for unit in
+        files(&top().join("packaging/systemd"), "").iter().filter(|path| path.extension() != Some("preset".as_ref()))
+    {
+        fs::copy(unit, units.join(unit.file_name().unwrap())).unwrap();
+        ours.push(unit.file_name().unwrap().to_owned());
+    }
+    let verify = |names: &[std::ffi::OsString]| {
+        let output = Command::new("systemd-analyze")
+            .args(["verify", "--man=no", "--root"])
+            .arg(root.path())
+            .args(names)
+            .output()
+            .unwrap();
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    assert_eq!(verify(&ours), "");
+    // And it would have said so.
+    let bad = read("packaging/systemd/zamd-snap.service").replace("[Install]", "NoSuchKey=yes\n[Install]");
+    fs::write(units.join("bad.service"), bad).unwrap();
+    assert!(verify(&["bad.service".into()]).contains("NoSuchKey"), "systemd-analyze verifies nothing here");
+}
