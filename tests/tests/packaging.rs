@@ -125,7 +125,7 @@ fn the_users_are_those_of_the_units_and_no_role_is_an_operator() {
         let of_kind = declared.iter().filter(|line| line.starts_with(kind));
         of_kind.map(|line| line.split_whitespace().nth(1).unwrap()).collect()
     };
-    assert_eq!(names("u "), Role::ALL.map(|role| user(role)));
+    assert_eq!(names("u "), Role::ALL.map(user));
     assert_eq!(names("g "), [OPERATORS]);
     assert_eq!(names("u ").len() + names("g ").len(), declared.len(), "people join {OPERATORS} by an admin's hand");
     for user in declared.iter().filter(|line| line.starts_with("u ")) {
