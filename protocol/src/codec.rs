@@ -108,6 +108,14 @@ impl<Q: Ask> Decoder for ServerCodec<Q> {
             }
         }
     }
+
+    /// A client that closes has no more use for answers: an error, where tarpc would let its calls run on.
+    fn decode_eof(&mut self, buffer: &mut BytesMut) -> io::Result<Option<Self::Item>> {
+        match self.decode(buffer)? {
+            Some(message) => Ok(Some(message)),
+            None => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the client went away")),
+        }
+    }
 }
 
 impl<Q: Ask> Encoder<Response<Q::Answer>> for ServerCodec<Q> {
