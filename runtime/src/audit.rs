@@ -3,14 +3,14 @@
 
 use crate::Role;
 use std::{fmt, io};
-use tracing_subscriber::{Layer, filter::Targets, fmt::layer, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{Layer, filter::{LevelFilter, Targets}, fmt::layer, layer::SubscriberExt, util::SubscriberInitExt};
 use zam_names::Guid;
 
 /// Starts logging: to the journal with fields if standard error leads there (`JOURNAL_STREAM`), else as text to standard error.
 /// `ZAM_LOG` says what is let through, such as `debug` or `info,zam_policy=trace`.
 pub fn start(role: Role) {
     let wish = std::env::var("ZAM_LOG").unwrap_or_default();
-    let (targets, bad) = match format!("tarpc=warn,{wish}").parse::<Targets>() {
+    let (targets, bad) = match format!("tarpc=off,{wish}").parse::<Targets>() {
         _ if wish.is_empty() => (usual(), None),
         Ok(targets) => (targets, None),
         Err(error) => (usual(), Some(error)),
@@ -115,8 +115,9 @@ impl Op {
     }
 }
 
+/// Nothing of tarpc: it writes an error for every deadline that passes, and any local user may set one of a millisecond.
 fn usual() -> Targets {
-    Targets::new().with_default(tracing::Level::INFO).with_target("tarpc", tracing::Level::WARN)
+    Targets::new().with_default(tracing::Level::INFO).with_target("tarpc", LevelFilter::OFF)
 }
 
 /// systemd names in `JOURNAL_STREAM` the device and inode it connected; they are compared since the name is inherited.
@@ -155,7 +156,7 @@ mod tests {
             let act = Act::new(Op::Destroy, &"tank/a@x", "its window ended", Outcome::Done);
             Act { guid: Some(Guid(7)), plan: Some("p1"), ..act }.log();
             Act::new(Op::Refuse, &"prune tank/a", "not an operator", Outcome::Failed("uid 1000")).log();
-            tracing::info!(target: "tarpc::server", "chatter");
+            tracing::error!(target: "tarpc::server", "chatter");
         });
         let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
         assert_eq!(

@@ -136,3 +136,19 @@ async fn the_same_id_twice_is_answered_once() {
     })
     .await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_nothing_for_ten_minutes_makes_room() {
+    open(Door::Status, strangers(), async |socket, _, _| {
+        let mut idle = Raw::greet(socket).await;
+        let mut busy = Raw::greet(socket).await;
+        for id in 1..3 {
+            tokio::time::sleep(Duration::from_secs(400)).await;
+            busy.write(&hello(id, &[250])).await;
+            assert_eq!(busy.frame().await[0], id);
+        }
+        assert!(idle.is_closed().await);
+        assert!(!busy.is_closed().await);
+    })
+    .await;
+}
