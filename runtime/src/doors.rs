@@ -9,7 +9,7 @@
 //!
 //! let people = Arc::new(People::look_up()); // before the sandbox: it reads the user database
 //! let stop = CancellationToken::new();
-//! Doorkeeper::new(Door::Control, people, stop).serve(listener, |peer| service(peer).serve()).await;
+//! Doorkeeper::new(Door::Control, people, stop).serve(listener, move |peer| service(peer).serve()).await;
 //! # }
 //! ```
 //!
