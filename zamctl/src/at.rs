@@ -25,9 +25,9 @@ impl At {
             Self::Now => now,
             Self::In(span) => span.after(now, zone.calendar()),
             Self::Instant(instant) => *instant,
-            Self::Local(local) => local
-                .to_zoned(zone.calendar().clone())
-                .map_or(now, |zoned| UnixTime(zoned.timestamp().as_second())),
+            Self::Local(local) => {
+                local.to_zoned(zone.calendar().clone()).map_or(now, |zoned| UnixTime(zoned.timestamp().as_second()))
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 use crate::failure::{Failure, Kind};
 use std::{
     fs, io,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 use zam_policy::{
@@ -39,6 +40,32 @@ pub fn load(main: &Path, zone: &Zone) -> Result<Loaded, Failure> {
     }
 }
 
+/// Files and folders of the config that others than root and this user can write, so that the daemons, which obey it, will
+/// not take it; each with what to do about it.
+#[must_use]
+pub fn unsafe_places(main: &Path) -> Vec<String> {
+    let folder = |path: &Path| match path.parent() {
+        Some(folder) if folder != Path::new("") => folder.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    let mut places = files(main).unwrap_or_default();
+    let mut folders: Vec<PathBuf> = places.iter().map(|path| folder(path)).collect();
+    folders.dedup();
+    places.extend(folders);
+    places.iter().filter_map(|path| not_safe(path)).collect()
+}
+
+fn not_safe(path: &Path) -> Option<String> {
+    let about = fs::metadata(path).ok()?;
+    let own = fs::metadata("/proc/self").map_or(0, |own| own.uid());
+    let shown = path.display();
+    if about.mode() & 0o022 != 0 {
+        return Some(format!("others can write {shown}, so the daemons will not obey it: `chmod go-w {shown}`"));
+    }
+    let foreign = about.uid() != 0 && about.uid() != own;
+    foreign.then(|| format!("{shown} does not belong to root, so the daemons will not obey it: `chown root {shown}`"))
+}
+
 /// The main file and the drop-ins.
 fn files(main: &Path) -> io::Result<Vec<PathBuf>> {
     let mut drop_ins = Vec::new();
@@ -62,7 +89,9 @@ fn files(main: &Path) -> io::Result<Vec<PathBuf>> {
 fn unreadable(path: &Path, error: &io::Error) -> Failure {
     let failure = Failure::new(Kind::Usage, format!("cannot read the config {}", path.display())).because(Some(error));
     match error.kind() {
-        io::ErrorKind::NotFound => failure.hint("write one (docs/config.md shows how), or name another with `--config FILE`"),
+        io::ErrorKind::NotFound => {
+            failure.hint("write one (docs/config.md shows how), or name another with `--config FILE`")
+        }
         io::ErrorKind::PermissionDenied => {
             failure.hint("it holds no secrets: let everybody read it, as the package does (`chmod a+r`)")
         }

@@ -35,6 +35,23 @@ pub struct Report<Row> {
 /// How often a job is asked how it goes.
 const BEAT: Duration = Duration::from_millis(150);
 
+/// Asks a daemon for everything that `status` shows. Both services have these methods, and no trait in common.
+macro_rules! report {
+    ($client:ident) => {{
+        let hello = client::call($client.hello(client::soon())).await?;
+        let pools = client::call($client.pools(client::soon())).await?;
+        let (mut rows, mut after) = (BTreeMap::new(), None);
+        loop {
+            let page = client::call($client.status(client::soon(), after)).await?;
+            rows.extend(page.rows.into_iter().map(|row| (row.dataset.clone(), row)));
+            after = page.next;
+            if after.is_none() {
+                break Ok(Report { hello, rows, pools });
+            }
+        }
+    }};
+}
+
 impl Doors {
     /// Knocks at nothing yet.
     ///
@@ -42,7 +59,8 @@ impl Doors {
     /// If the system gives no event queue.
     pub fn new(session: &Session) -> Result<Self, Failure> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|error| Failure::new(Kind::Failed, "cannot wait for sockets").because(Some(&error)))?;
+        let runtime =
+            runtime.map_err(|error| Failure::new(Kind::Failed, "cannot wait for sockets").because(Some(&error)))?;
         Ok(Self { runtime, folder: session.globals.runtime_dir.clone() })
     }
 
@@ -73,19 +91,7 @@ impl Doors {
     /// If it does not answer.
     pub fn snap_report(&self) -> Result<Report<SnapStatus>, Failure> {
         let client = self.snap(Door::Status)?;
-        self.wait(async {
-            let hello = client::call(client.hello(client::soon())).await?;
-            let pools = client::call(client.pools(client::soon())).await?;
-            let (mut rows, mut after) = (BTreeMap::new(), None);
-            loop {
-                let page = client::call(client.status(client::soon(), after)).await?;
-                rows.extend(page.rows.into_iter().map(|row| (row.dataset.clone(), row)));
-                after = page.next;
-                if after.is_none() {
-                    return Ok(Report { hello, rows, pools });
-                }
-            }
-        })
+        self.wait(async { report!(client) })
     }
 
     /// What zamd-prune says.
@@ -94,19 +100,7 @@ impl Doors {
     /// If it does not answer.
     pub fn prune_report(&self) -> Result<Report<PruneStatus>, Failure> {
         let client = self.prune(Door::Status)?;
-        self.wait(async {
-            let hello = client::call(client.hello(client::soon())).await?;
-            let pools = client::call(client.pools(client::soon())).await?;
-            let (mut rows, mut after) = (BTreeMap::new(), None);
-            loop {
-                let page = client::call(client.status(client::soon(), after)).await?;
-                rows.extend(page.rows.into_iter().map(|row| (row.dataset.clone(), row)));
-                after = page.next;
-                if after.is_none() {
-                    return Ok(Report { hello, rows, pools });
-                }
-            }
-        })
+        self.wait(async { report!(client) })
     }
 
     /// Asks how a job of zamd-snap goes until it is over, and gives its lines.
@@ -181,11 +175,15 @@ impl Notes {
     pub fn lack(&self) -> Option<&'static str> {
         match (&self.snap, &self.prune) {
             (Some(_), Some(_)) => None,
-            (None, Some(_)) => Some("without zamd-snap's notes (it does not answer): ends set by hand may be missing"),
-            (Some(_), None) => Some("without zamd-prune's notes (it does not answer): graces count from now, brakes may be missing"),
+            (None, Some(_)) => {
+                Some("Without zamd-snap's notes, since it does not answer: what was asked for by hand may be missing")
+            }
+            (Some(_), None) => Some(
+                "Without zamd-prune's notes, since it does not answer: graces count from now, brakes may be missing",
+            ),
             (None, None) => Some(
-                "without the daemons' notes (neither answers): graces count from now; brakes and what was asked for by hand \
-                 may be missing",
+                "Without the daemons' notes, since neither answers: graces count from now, brakes and what was asked for by \
+                 hand may be missing",
             ),
         }
     }

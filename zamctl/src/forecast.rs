@@ -47,6 +47,8 @@ pub struct Step {
     pub snapshot: String,
     /// When, at the earliest.
     pub when: UnixTime,
+    /// When it may be destroyed, where that is after the instant that was asked about.
+    pub destroyed_after: Option<UnixTime>,
     /// The bytes that only it takes.
     pub bytes: Option<u64>,
     /// Why, in words.
@@ -77,14 +79,15 @@ pub fn forecast(dataset: &Dataset, entry: &Entry, remembered: &Remembered, now: 
     let prune_notes = or_none(remembered.prune.as_ref(), entry);
     let paused = snap_notes.paused.is_some();
     let taking = Taking::of(dataset, entry, paused, now, at);
-    let future = with_future(dataset, entry, &taking, at);
+    let future = taking.added_to(dataset, entry, at);
     let releasing = Assessment::new(&future, entry, &snap_notes, at);
     let destroying = Assessment::new(&future, entry, &prune_notes, at);
 
     let mut steps: Vec<Step> = taking.step(entry, now).into_iter().collect();
     for target in Assessment::new(dataset, entry, &snap_notes, now).to_hold() {
         let why = "kept by the policy, and not held yet".to_owned();
-        steps.push(Step { what: What::Hold, snapshot: target.name.tag().to_string(), when: now, bytes: None, why });
+        let snapshot = target.name.tag().to_string();
+        steps.push(Step { what: What::Hold, snapshot, when: now, destroyed_after: None, bytes: None, why });
     }
     let mut untouched = 0;
     for (index, snapshot) in dataset.snapshots.iter().enumerate() {
@@ -110,6 +113,14 @@ pub fn or_none(notes: Option<&DatasetNotes>, entry: &Entry) -> DatasetNotes {
     notes.cloned().unwrap_or_else(|| DatasetNotes { accepted: Some(entry.rule.clone()), ..DatasetNotes::default() })
 }
 
+/// The dataset as it will be at `at`, as far as that matters for the snapshots that are there now: those to come displace
+/// nobody, but they are the newest, and their coming ends a silence. They stand behind the present ones.
+#[must_use]
+pub fn at_that_time(dataset: &Dataset, entry: &Entry, remembered: &Remembered, now: UnixTime, at: UnixTime) -> Dataset {
+    let paused = or_none(remembered.snap.as_ref(), entry).paused.is_some();
+    if at > now { Taking::of(dataset, entry, paused, now, at).added_to(dataset, entry, at) } else { dataset.clone() }
+}
+
 /// The snapshots that will be taken.
 struct Taking {
     first: Option<UnixTime>,
@@ -121,10 +132,11 @@ impl Taking {
     fn of(dataset: &Dataset, entry: &Entry, paused: bool, now: UnixTime, at: UnixTime) -> Self {
         let none = Self { first: None, count: 0, name: None };
         let Some(period) = entry.snapshot_period else { return none };
-        let dates = dataset.snapshots.iter().filter_map(|snapshot| match tags::maker(&entry.rule.prefix, &snapshot.tag) {
-            Maker::Schedule(date) => Some(date),
-            Maker::Request(_) | Maker::Other => None,
-        });
+        let dates =
+            dataset.snapshots.iter().filter_map(|snapshot| match tags::maker(&entry.rule.prefix, &snapshot.tag) {
+                Maker::Schedule(date) => Some(date),
+                Maker::Request(_) | Maker::Other => None,
+            });
         let task = Task { period, splay: 0, last: dates.filter(|date| *date <= now).max() };
         let obstacle = paused.then_some(Obstacle::Paused);
         match next_possible(&task, now, entry.rule.zone.calendar(), obstacle) {
@@ -138,6 +150,29 @@ impl Taking {
         }
     }
 
+    fn added_to(&self, dataset: &Dataset, entry: &Entry, at: UnixTime) -> Dataset {
+        let mut future = dataset.clone();
+        let Some(period) = entry.snapshot_period else { return future };
+        let wanted = self.count.min(i64::from(entry.rule.at_least).clamp(1, 1000));
+        let newest = dataset.snapshots.iter().map(|snapshot| snapshot.createtxg.0).max().unwrap_or_default();
+        for back in (0..wanted).rev() {
+            let date = at.plus(-back * period.approximate_seconds());
+            let Some(tag) = tags::scheduled(&entry.rule.prefix, date) else { continue };
+            let place = u64::try_from(wanted - back).unwrap_or_default();
+            future.snapshots.push(Snapshot {
+                tag,
+                guid: Guid(u64::MAX - place),
+                createtxg: CreateTxg(newest.saturating_add(place)),
+                creation: date,
+                holds: HOLD_TAG.parse::<HoldTag>().into_iter().collect(),
+                clones: 0,
+                deferred: false,
+                used: None,
+            });
+        }
+        future
+    }
+
     fn step(&self, entry: &Entry, now: UnixTime) -> Option<Step> {
         let (first, period) = (self.first?, entry.snapshot_period?);
         let held = if entry.hold { ", held from birth" } else { "" };
@@ -146,33 +181,8 @@ impl Taking {
             1 => (self.name.as_ref()?.to_string(), format!("due, one every {period}{held}")),
             many => (format!("about {many} snapshots"), format!("one every {period}{held}")),
         };
-        Some(Step { what: What::Take, snapshot, when: first.max(now), bytes: None, why })
+        Some(Step { what: What::Take, snapshot, when: first.max(now), destroyed_after: None, bytes: None, why })
     }
-}
-
-/// The dataset as it will be at `at`, as far as that matters for those that are there now: snapshots to come displace
-/// nobody, but they are the newest, and their coming ends a silence.
-fn with_future(dataset: &Dataset, entry: &Entry, taking: &Taking, at: UnixTime) -> Dataset {
-    let mut future = dataset.clone();
-    let Some(period) = entry.snapshot_period else { return future };
-    let wanted = taking.count.min(i64::from(entry.rule.at_least).clamp(1, 1000));
-    let newest = dataset.snapshots.iter().map(|snapshot| snapshot.createtxg.0).max().unwrap_or_default();
-    for back in (0..wanted).rev() {
-        let date = at.plus(-back * period.approximate_seconds());
-        let Some(tag) = tags::scheduled(&entry.rule.prefix, date) else { continue };
-        let place = u64::try_from(wanted - back).unwrap_or_default();
-        future.snapshots.push(Snapshot {
-            tag,
-            guid: Guid(u64::MAX - place),
-            createtxg: CreateTxg(newest.saturating_add(place)),
-            creation: date,
-            holds: HOLD_TAG.parse::<HoldTag>().into_iter().collect(),
-            clones: 0,
-            deferred: false,
-            used: None,
-        });
-    }
-    future
 }
 
 /// One snapshot before both keys.
@@ -195,18 +205,20 @@ impl Judge<'_> {
         let expired = seen.verdicts[self.index].expires.unwrap_or(self.now).max(self.now);
         let next = seen.next(self.index);
         if self.entry.prune_period.is_none() && !matches!(next, Next::Ignored | Next::Stays) {
-            return vec![self.step(What::Stay, self.now, format!("expired ({why}), but `prune-period` is \"never\""))];
+            return vec![self.step(What::Stay, expired, format!("expired ({why}), but `prune-period` is \"never\""))];
         }
         match next {
             Next::Ignored | Next::Stays => Vec::new(),
-            Next::Vetoed(vetoes) => vec![self.step(What::Stay, self.now, format!("{}; expired: {why}", explain::all(&vetoes)))],
+            Next::Vetoed(vetoes) => {
+                vec![self.step(What::Stay, expired, format!("{}; expired: {why}", explain::all(&vetoes)))]
+            }
             Next::Release => {
                 let end = self.grace_after(expired);
+                let release = self.step(What::Release, expired, why.clone());
                 if end > self.at {
-                    let later = explain::moment(end, &self.entry.rule.zone);
-                    return vec![self.step(What::Release, expired, format!("{why}; destroyed from {later} on"))];
+                    return vec![Step { destroyed_after: Some(end), ..release }];
                 }
-                vec![self.step(What::Release, expired, why.clone()), self.end(end, why)]
+                vec![release, self.end(end, why)]
             }
             Next::Grace(None) => vec![self.end(self.grace_after(expired), why)],
             Next::Grace(Some(end)) => vec![self.end(end, why)],
@@ -218,8 +230,7 @@ impl Judge<'_> {
         if when <= self.at {
             return self.step(What::Destroy, when.max(self.now), why);
         }
-        let why = format!("{why}; destroyed from {} on", explain::moment(when, &self.entry.rule.zone));
-        self.step(What::Wait, when, why)
+        Step { destroyed_after: Some(when), ..self.step(What::Wait, self.now, why) }
     }
 
     fn grace_after(&self, start: UnixTime) -> UnixTime {
@@ -234,6 +245,7 @@ impl Judge<'_> {
     }
 
     fn step(&self, what: What, when: UnixTime, why: String) -> Step {
-        Step { what, snapshot: self.snapshot.tag.to_string(), when, bytes: self.snapshot.used, why }
+        let snapshot = self.snapshot.tag.to_string();
+        Step { what, snapshot, when, destroyed_after: None, bytes: self.snapshot.used, why }
     }
 }

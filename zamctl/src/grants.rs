@@ -32,7 +32,9 @@ impl Role {
     #[must_use]
     pub fn purpose(self, entry: &Entry) -> &'static str {
         match self {
-            Self::Snap if entry.snapshot_period.is_none() => "hold snapshots and release these holds; it takes none here",
+            Self::Snap if entry.snapshot_period.is_none() => {
+                "hold snapshots and release these holds; it takes none here"
+            }
             Self::Snap => "take snapshots, hold them, release these holds",
             Self::Prune => "destroy snapshots that nobody holds (`mount` goes with it; only root can really mount)",
         }
@@ -92,7 +94,10 @@ pub fn need(entry: &Entry, role: Role) -> Option<Need<'_>> {
 #[must_use]
 pub fn given_above<'a>(config: &'a Config, need: &Need<'_>) -> Option<&'a Entry> {
     let others = config.entries.iter().filter_map(|entry| self::need(entry, need.role));
-    others.filter(|other| need.is_within(other)).map(|other| other.entry).min_by_key(|entry| entry.source.as_str().len())
+    others
+        .filter(|other| need.is_within(other))
+        .map(|other| other.entry)
+        .min_by_key(|entry| entry.source.as_str().len())
 }
 
 /// How the grants that are there differ from those that are needed.
@@ -120,7 +125,9 @@ pub fn compare(config: &Config, roles: &[Role], there: &dyn Fn(&DatasetName) -> 
     let found: BTreeSet<Atom> = found.iter().filter(|grant| is_ours(grant, roles)).flat_map(atoms).collect();
     let needs = || config.entries.iter().flat_map(|entry| roles.iter().filter_map(|role| need(entry, *role)));
     let needed: BTreeSet<Atom> = needs().flat_map(|need| atoms(&as_grant(&need))).collect();
-    let missing = needed.iter().filter(|atom| there(&atom.0) && !is_given(atom, &found)).cloned();
+    // What comes from a grant that is itself too much will not come from there for long.
+    let rightful: BTreeSet<Atom> = found.intersection(&needed).cloned().collect();
+    let missing = needed.iter().filter(|atom| there(&atom.0) && !is_given(atom, &rightful)).cloned();
     // One that is missing here because an entry above needs it too is mended there.
     let missing: BTreeSet<Atom> = missing.collect();
     let mended_above = |atom: &Atom| {
@@ -128,7 +135,7 @@ pub fn compare(config: &Config, roles: &[Role], there: &dyn Fn(&DatasetName) -> 
     };
     Difference {
         missing: gathered(missing.iter().filter(|atom| !mended_above(atom)).cloned()),
-        surplus: gathered(found.difference(&needed).cloned()),
+        surplus: gathered(found.difference(&needed).filter(|atom| !may_stay(config, atom)).cloned()),
     }
 }
 
@@ -230,6 +237,13 @@ fn atoms(grant: &Grant) -> Vec<Atom> {
     flags.iter().flat_map(each).collect()
 }
 
+/// Whether a permission that is not needed is harmless and of use: `zamctl snapshot` where nothing is scheduled.
+fn may_stay(config: &Config, (dataset, who, flag, permission): &Atom) -> bool {
+    let snap = GrantWho::User(Role::Snap.user().to_owned());
+    let here = |entry: &Entry| entry.source == *dataset && entry.enabled && (*flag == Flag::Local || entry.recursive);
+    *who == snap && permission == "snapshot" && config.entries.iter().any(here)
+}
+
 /// Whether a permission is there, on the dataset or from further above.
 fn is_given(atom: &Atom, found: &BTreeSet<Atom>) -> bool {
     let from = |name| found.contains(&(name, atom.1.clone(), Flag::Descendent, atom.3.clone()));
@@ -238,6 +252,12 @@ fn is_given(atom: &Atom, found: &BTreeSet<Atom>) -> bool {
 
 fn above(dataset: &DatasetName) -> impl Iterator<Item = DatasetName> {
     std::iter::successors(dataset.parent(), DatasetName::parent)
+}
+
+/// Permissions are printed in the order in which they are used, those of no use to zam last.
+fn usual_place(permission: &str) -> usize {
+    const ORDER: [&str; 5] = ["snapshot", "hold", "release", "destroy", "mount"];
+    ORDER.iter().position(|known| *known == permission).unwrap_or(ORDER.len())
 }
 
 /// Puts single permissions back together into as few grants as can be.
@@ -250,6 +270,7 @@ fn gathered(atoms: impl Iterator<Item = Atom>) -> Vec<Grant> {
     for ((dataset, who, permission), flags) in flags {
         grants.entry((dataset, who, flags.into_iter().collect())).or_default().push(permission);
     }
+    grants.values_mut().for_each(|permissions| permissions.sort_by_key(|permission| usual_place(permission)));
     let grant = |((dataset, who, flags), permissions): ((DatasetName, GrantWho, Vec<Flag>), _)| {
         let scope = match flags.as_slice() {
             [Flag::Local] => GrantScope::Local,

@@ -9,6 +9,8 @@ mod config;
 mod doors;
 mod failure;
 mod forecast;
+#[cfg(test)]
+mod golden;
 mod grants;
 mod look;
 mod out;

@@ -51,6 +51,12 @@ pub fn moment(instant: UnixTime, zone: &Zone) -> String {
     explain::moment(instant, zone)
 }
 
+/// The same to the minute, for what is not that exact.
+#[must_use]
+pub fn about(instant: UnixTime, zone: &Zone) -> String {
+    moment(UnixTime(instant.0 - instant.0.rem_euclid(60)), zone)
+}
+
 /// An instant for programs: RFC 3339, in UTC.
 #[must_use]
 pub fn stamp(instant: UnixTime) -> String {

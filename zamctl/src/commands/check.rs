@@ -1,6 +1,7 @@
 //! `zamctl check`: is the config good, and does it cover anything?
 
 use crate::{
+    config,
     failure::{Failure, Outcome},
     look::Land,
     out,
@@ -29,6 +30,9 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Failure> {
     let loaded = session.config()?;
     for warning in &loaded.warnings {
         out::remark(&format!("{warning}\n"));
+    }
+    for line in config::unsafe_places(&session.globals.config) {
+        out::remark(&format!("warning: {line}"));
     }
     if args.print_effective {
         out::print(&loaded.config.effective_toml())?;

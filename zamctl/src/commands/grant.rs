@@ -77,7 +77,8 @@ fn write_entry(
     if !entry.enabled {
         return writeln!(out, "# Nothing: the entry is switched off.");
     }
-    for line in remarks(config, entry, land) {
+    let own = roles.iter().filter_map(|role| need(entry, *role)).any(|need| given_above(config, &need).is_none());
+    for line in remarks(config, entry, land).iter().filter(|_| own) {
         writeln!(out, "# {line}")?;
     }
     for role in roles {
@@ -121,7 +122,9 @@ fn remarks(config: &Config, entry: &Entry, land: Option<&Land>) -> Vec<String> {
     let has_children =
         || land.datasets.iter().any(|dataset| dataset.name.below(&entry.source).is_some_and(|rest| !rest.is_empty()));
     if !entry.recursive && entry.prune_period.is_some() && has_children() {
-        lines.push("zam-prune's grant reaches what is below, too: zfs has none for the snapshots of one dataset.".to_owned());
+        lines.push(
+            "zam-prune's grant reaches what is below, too: zfs has none for the snapshots of one dataset.".to_owned(),
+        );
     }
     lines
 }

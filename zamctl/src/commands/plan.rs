@@ -47,7 +47,11 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Failure> {
         return Err(Failure::usage("`plan` looks ahead, and that instant has passed"));
     }
     let plan = Plan::make(args.dataset.as_ref(), &config, session, at)?;
-    if args.json { out::json(&plan.json())? } else { out::print(&plan.text(session))? }
+    if args.json {
+        out::json(&plan.json())?
+    } else {
+        out::print(&plan.text(session))?
+    }
     plan.passed_over.iter().for_each(|line| out::remark(line));
     Ok(if plan.datasets.iter().any(|(.., seen)| seen.brake.is_some()) { Outcome::Attention } else { Outcome::Fine })
 }
@@ -72,8 +76,13 @@ impl<'a> Plan<'a> {
             return Err(nothing_there(top, &land));
         }
         let notes = Notes::open(session)?;
-        let mut plan =
-            Self { now: session.now, at, lack: notes.lack(), datasets: Vec::new(), passed_over: land.passed_over.clone() };
+        let mut plan = Self {
+            now: session.now,
+            at,
+            lack: notes.lack(),
+            datasets: Vec::new(),
+            passed_over: land.passed_over.clone(),
+        };
         for pool in &land.pools {
             let here = |dataset: &&Dataset| dataset.name.pool() == pool.name && managed(dataset).is_some();
             if !land.datasets.iter().any(|dataset| here(&dataset)) {
@@ -102,7 +111,7 @@ impl<'a> Plan<'a> {
     fn text(&self, session: &Session) -> String {
         let mut out = String::new();
         if self.at > self.now {
-            let (until, ahead) = (words::moment(self.at, &session.zone), words::relative(self.at, self.now));
+            let (until, ahead) = (words::about(self.at, &session.zone), words::relative(self.at, self.now));
             out += &format!("Until {until} ({ahead}):\n\n");
         }
         let mut quiet = Vec::new();
@@ -122,27 +131,31 @@ impl<'a> Plan<'a> {
             out += "Snapshots that are still to be taken are not followed any further.\n";
         }
         if let Some(lack) = self.lack {
-            out += &format!("This is {lack}.\n");
+            out += &format!("{lack}.\n");
         }
         out
     }
 
     fn section(&self, name: &DatasetName, entry: &Entry, seen: &Forecast, session: &Session) -> String {
         let mut out = format!("{name}  (entry {}, {})\n", entry.source, entry.place);
-        let mut table = Table::new(&[
-            ("", Side::Left),
-            ("", Side::Left),
-            ("", Side::Left),
-            ("", Side::Right),
-            ("", Side::Left),
-        ])
-        .indented(2);
+        let mut table =
+            Table::new(&[("", Side::Left), ("", Side::Left), ("", Side::Left), ("", Side::Right), ("", Side::Left)])
+                .indented(2);
         for step in &seen.steps {
-            let when = if self.at > self.now { words::moment(step.when, &session.zone) } else { String::new() };
+            let when = match step.destroyed_after {
+                Some(after) if step.what == What::Wait => format!("until {}", words::about(after, &session.zone)),
+                _ if self.at > self.now => words::about(step.when, &session.zone),
+                _ => String::new(),
+            };
             let bytes = step.bytes.map(words::bytes).unwrap_or_default();
             table.row([word(step.what).to_owned(), step.snapshot.clone(), when, bytes, step.why.clone()]);
         }
         out += &table.render(out::width());
+        let released = seen.steps.iter().filter(|step| step.what == What::Release && step.destroyed_after.is_some());
+        if let Some(first) = released.filter_map(|step| step.destroyed_after).min() {
+            let (first, grace) = (words::about(first, &session.zone), entry.grace);
+            out += &format!("  what is released then waits out its grace of {grace}: destroyed from {first} on\n");
+        }
         if seen.silent {
             out += "  ! no good new snapshot for too long: ageing out pauses\n";
         }
@@ -197,6 +210,7 @@ impl<'a> Plan<'a> {
                     what: step.what,
                     snapshot: step.snapshot.clone(),
                     when: words::stamp(step.when),
+                    destroyed_after: step.destroyed_after.map(words::stamp),
                     bytes: step.bytes,
                     why: step.why.clone(),
                 })
@@ -281,6 +295,7 @@ struct JsonStep {
     what: What,
     snapshot: String,
     when: String,
+    destroyed_after: Option<String>,
     bytes: Option<u64>,
     why: String,
 }

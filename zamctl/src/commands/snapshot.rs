@@ -8,11 +8,7 @@ use crate::{
 };
 use zam_names::{DatasetName, SnapTag, Target, UnixTime};
 use zam_policy::{Span, tags};
-use zam_protocol::{
-    Door, EndOrder, Reach, client,
-    prune::PruneClient,
-    snap::SnapshotOrder,
-};
+use zam_protocol::{Door, EndOrder, Reach, client, prune::PruneClient, snap::SnapshotOrder};
 
 /// Take a snapshot now, and hold it
 ///

@@ -1,6 +1,7 @@
 //! `zamctl status`: how every dataset fares, the worst first.
 
 mod gather;
+mod own;
 mod show;
 
 use crate::{
@@ -37,7 +38,11 @@ const BEAT: Duration = Duration::from_secs(2);
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Failure> {
     if !args.watch {
         let gathered = Gathered::gather(session, args.dataset.as_ref())?;
-        if args.json { out::json(&gathered.json())? } else { out::print(&gathered.text(out::width()))? }
+        if args.json {
+            out::json(&gathered.json())?
+        } else {
+            out::print(&gathered.text(out::width()))?
+        }
         return Ok(gathered.outcome());
     }
     // Home, and clear from there on: no flicker, and nothing left of a longer screen.

@@ -1,8 +1,9 @@
 //! What both daemons say, put side by side and judged.
 
+use super::own;
 use crate::{
     doors::{Doors, Report},
-    failure::{Failure, Kind, Outcome},
+    failure::{Failure, Outcome},
     session::Session,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -55,6 +56,8 @@ pub struct Gathered {
     pub lines: Vec<Line>,
     /// The pools, as each daemon sees them.
     pub pools: Vec<(Role, PoolStatus)>,
+    /// Whether zamctl has looked at the datasets itself, since zamd-snap does not answer.
+    pub by_zamctl: bool,
 }
 
 impl Gathered {
@@ -64,7 +67,10 @@ impl Gathered {
     /// If the system gives no event queue; a daemon that does not answer is part of the answer.
     pub fn gather(session: &Session, only: Option<&DatasetName>) -> Result<Self, Failure> {
         let doors = Doors::new(session)?;
-        Ok(Self::of(session.now, doors.snap_report(), doors.prune_report(), only))
+        let (snap, prune) = (doors.snap_report(), doors.prune_report());
+        // What there is, somebody wants to know all the more when the one who takes care of it does not answer.
+        let own = if snap.is_err() { own::rows(session).unwrap_or_default() } else { BTreeMap::new() };
+        Ok(Self::of(session.now, snap, prune, own, only))
     }
 
     /// Puts two reports side by side.
@@ -73,31 +79,30 @@ impl Gathered {
         now: UnixTime,
         snap: Result<Report<SnapStatus>, Failure>,
         prune: Result<Report<PruneStatus>, Failure>,
+        own: BTreeMap<DatasetName, SnapStatus>,
         only: Option<&DatasetName>,
     ) -> Self {
         let mut pools = Vec::new();
-        let (mut snaps, mut prunes) = (BTreeMap::new(), BTreeMap::new());
-        let mut daemons = Vec::new();
-        daemons.push(Daemon {
-            role: Role::Snap,
-            hello: snap.map(|report| {
-                pools.extend(report.pools.into_iter().map(|pool| (Role::Snap, pool)));
-                snaps = report.rows;
-                report.hello
-            }),
+        let by_zamctl = snap.is_err() && !own.is_empty();
+        let (mut snaps, mut prunes) = (own, BTreeMap::new());
+        let snap = snap.map(|report| {
+            pools.extend(report.pools.into_iter().map(|pool| (Role::Snap, pool)));
+            snaps = report.rows;
+            report.hello
         });
-        daemons.push(Daemon {
-            role: Role::Prune,
-            hello: prune.map(|report| {
-                pools.extend(report.pools.into_iter().map(|pool| (Role::Prune, pool)));
-                prunes = report.rows;
-                report.hello
-            }),
+        let prune = prune.map(|report| {
+            pools.extend(report.pools.into_iter().map(|pool| (Role::Prune, pool)));
+            prunes = report.rows;
+            report.hello
         });
+        let daemons = vec![Daemon { role: Role::Snap, hello: snap }, Daemon { role: Role::Prune, hello: prune }];
         let names: BTreeSet<DatasetName> = snaps.keys().chain(prunes.keys()).cloned().collect();
         let wanted = |name: &DatasetName| only.is_none_or(|top| name.below(top).is_some());
-        let absent: BTreeSet<_> =
-            pools.iter().filter(|(_, pool)| pool.worker == WorkerState::Absent).map(|(_, pool)| pool.name.clone()).collect();
+        let absent: BTreeSet<_> = pools
+            .iter()
+            .filter(|(_, pool)| pool.worker == WorkerState::Absent)
+            .map(|(_, pool)| pool.name.clone())
+            .collect();
         let mut lines: Vec<Line> = names
             .into_iter()
             .filter(wanted)
@@ -108,14 +113,14 @@ impl Gathered {
             })
             .collect();
         lines.sort_by(|a, b| b.need.cmp(&a.need).then_with(|| a.dataset.cmp(&b.dataset)));
-        Self { now, daemons, lines, pools }
+        Self { now, daemons, lines, pools, by_zamctl }
     }
 
     /// The exit code that it comes to.
     pub fn outcome(&self) -> Outcome {
         let in_trouble = |hello: &Hello| !hello.problems.is_empty() || hello.config.problem.is_some();
         let stuck = |pool: &PoolStatus| pool.last_error.is_some() || matches!(pool.worker, WorkerState::Stuck(_));
-        if self.daemons.iter().any(|daemon| daemon.hello.as_ref().is_err_and(|why| why.kind != Kind::Hushed)) {
+        if self.daemons.iter().any(|daemon| daemon.hello.as_ref().is_err()) {
             Outcome::Unreachable
         } else if self.lines.iter().any(|line| line.need > Need::Fine)
             || self.daemons.iter().any(|daemon| daemon.hello.as_ref().is_ok_and(in_trouble))
@@ -158,7 +163,8 @@ impl Line {
             if let Some(brake) = &prune.braked {
                 let (deaths, of, plan) = (brake.deaths, brake.of, brake.plan);
                 found.retain(|(_, why)| !why.starts_with("releases braked"));
-                found.push((Need::Waiting, format!("braked: {deaths} of {of} would go: zamctl prune --approve {plan}")));
+                found
+                    .push((Need::Waiting, format!("braked: {deaths} of {of} would go: zamctl prune --approve {plan}")));
             }
         }
         found.sort_by(|a, b| b.0.cmp(&a.0));

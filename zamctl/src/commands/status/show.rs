@@ -37,6 +37,9 @@ impl Gathered {
         for daemon in &self.daemons {
             remarks += &daemon_remarks(daemon);
         }
+        if self.by_zamctl {
+            remarks += "The table is zamctl's own look at the pools.\n";
+        }
         if self.lines.is_empty() && self.daemons.iter().any(|daemon| daemon.hello.is_ok()) {
             text += "No managed dataset here; `zamctl check` says what the config covers.\n";
         }
@@ -100,7 +103,9 @@ fn daemon_remarks(daemon: &Daemon) -> String {
         }
         Ok(hello) => {
             let problem = hello.config.problem.iter().map(|problem| {
-                format!("{role} runs by an old config, since the new one is refused; `zamctl check` shows why: {problem}\n")
+                format!(
+                    "{role} runs by an old config, since the new one is refused; `zamctl check` shows why: {problem}\n"
+                )
             });
             let others = hello.problems.iter().map(|problem| format!("{role}: {problem}\n"));
             problem.chain(others).collect()

@@ -1,0 +1,62 @@
+//! The datasets as zamctl sees them itself, for when zamd-snap does not answer.
+
+use crate::{
+    failure::Failure,
+    look::{self, Land},
+    session::Session,
+};
+use std::collections::BTreeMap;
+use zam_names::{Dataset, DatasetName, HOLD_TAG};
+use zam_policy::{
+    assess::Assessment,
+    config::Entry,
+    tags::{self, Maker},
+};
+use zam_protocol::snap::SnapStatus;
+
+/// What zamd-snap would say of the managed datasets, as far as a listing tells.
+pub(super) fn rows(session: &Session) -> Result<BTreeMap<DatasetName, SnapStatus>, Failure> {
+    let config = session.config()?.config;
+    let lister = session.lister();
+    let land = Land::survey(&*lister)?;
+    let mut rows = BTreeMap::new();
+    for pool in &land.pools {
+        let managed = |dataset: &Dataset| config.entry_for(&dataset.name, dataset.kind).entry();
+        if !land.datasets.iter().any(|dataset| dataset.name.pool() == pool.name && managed(dataset).is_some()) {
+            continue;
+        }
+        for dataset in look::pool(&*lister, &pool.name, &config.prefix)? {
+            if let Some(entry) = managed(&dataset) {
+                rows.insert(dataset.name.clone(), row(&dataset, entry, session));
+            }
+        }
+    }
+    Ok(rows)
+}
+
+fn row(dataset: &Dataset, entry: &Entry, session: &Session) -> SnapStatus {
+    let notes = crate::forecast::or_none(None, entry);
+    let seen = Assessment::new(dataset, entry, &notes, session.now);
+    let scheduled =
+        dataset.snapshots.iter().filter_map(|snapshot| match tags::maker(&entry.rule.prefix, &snapshot.tag) {
+            Maker::Schedule(date) => Some(date),
+            Maker::Request(_) | Maker::Other => None,
+        });
+    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    SnapStatus {
+        dataset: dataset.name.clone(),
+        kind: Some(dataset.kind),
+        entry: entry.source.to_string(),
+        last: scheduled.max(),
+        next: None,
+        snapshots: count(dataset.snapshots.len()),
+        protected: count(dataset.snapshots.iter().filter(|snapshot| snapshot.is_held_by(HOLD_TAG)).count()),
+        releasing: count(seen.to_release().len()),
+        used: dataset.used,
+        used_by_snapshots: dataset.used_by_snapshots,
+        paused: false,
+        silent: seen.silent,
+        braked: None,
+        problems: Vec::new(),
+    }
+}

@@ -1,0 +1,273 @@
+//! zamctl as its users run it: the built program, on simulated pools, without any daemon.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+use pretty_assertions::assert_eq;
+use std::{
+    fs,
+    path::PathBuf,
+    process::{Command, Stdio},
+};
+use tempfile::TempDir;
+use zam_zfs::sim::Admin;
+
+/// A config and pools to play on.
+struct Stage {
+    folder: TempDir,
+}
+
+/// What a run said.
+#[derive(Debug)]
+struct Said {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+/// Nothing is ever taken, so that nothing depends on the clock; what is there is dated in a year that is not over soon.
+const CONFIG: &str = r#"
+timezone = "UTC"
+
+[[managed-datasets]]
+source = "tank/home"
+recursive = true
+exclude = ["cache"]
+prune-period = "1h"
+windows = [ { max-age = "2d", period = "1h" }, { max-age = "1w", period = "1d" } ]
+"#;
+
+const POOLS: &str = "
+    pool tank
+    create tank/home/ann tank/home/cache tank/srv
+    snapshot tank/home@zam-21000101T000000Z tank/home/ann@zam-21000101T000000Z at 4102444800
+    snapshot tank/home@zam-21000101T060000Z tank/home/ann@zam-21000101T060000Z at 4102466400
+    snapshot tank/home@mine at 4102466500
+    snapshot tank/home@zam-21000102T000000Z tank/home/ann@zam-21000102T000000Z at 4102531200
+    hold zam tank/home@zam-21000101T000000Z tank/home@zam-21000101T060000Z tank/home@zam-21000102T000000Z
+    hold zam tank/home/ann@zam-21000101T000000Z tank/home/ann@zam-21000101T060000Z tank/home/ann@zam-21000102T000000Z
+    hold pin tank/home/ann@zam-21000101T060000Z
+    write 2000000 tank/home
+";
+
+impl Stage {
+    fn new() -> Self {
+        Self::with(CONFIG, POOLS)
+    }
+
+    fn with(config: &str, pools: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("zam.toml"), config).unwrap();
+        Admin::open(&folder.path().join("pools")).unwrap().script(pools).unwrap();
+        Self { folder }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn command(&self, line: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_zamctl"));
+        command.current_dir(self.folder.path()).env_clear().env("TZ", "UTC");
+        command.args(["--config", "zam.toml", "--simulate", "pools", "--runtime-dir", "run"]);
+        command.args(line.split_whitespace());
+        command
+    }
+
+    fn run(&self, line: &str) -> Said {
+        let output = self.command(line).output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        Said { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+    }
+
+    /// Compares with a golden file; `ZAM_BLESS=1` writes it anew.
+    fn shows(&self, line: &str, file: &str) {
+        let said = self.run(line);
+        assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{line}");
+        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(file);
+        if std::env::var_os("ZAM_BLESS").is_some() {
+            fs::write(&path, &said.out).unwrap();
+        }
+        assert_eq!(said.out, fs::read_to_string(&path).unwrap_or_default(), "{line}: ZAM_BLESS=1 writes it anew");
+    }
+}
+
+#[test]
+fn plan_and_explain_say_what_happens_when_and_why() {
+    let stage = Stage::new();
+    stage.shows("plan --at 2100-01-05", "plan.txt");
+    stage.shows("plan --at 2100-01-05T00:00:00Z --json", "plan.json");
+    stage.shows("explain tank/home --at 2100-01-05", "explain.txt");
+    stage.shows("explain tank/home --at 2100-01-05 --json", "explain.json");
+    stage.shows("explain tank/home@zam-21000101T000000Z --at 2100-01-05", "explain-kept.txt");
+    stage.shows("explain tank/home/ann@zam-21000101T060000Z --at 2100-01-05", "explain-pinned.txt");
+    stage.shows("explain tank/home@zam-21000101T060000Z --at 2100-01-05 --json", "explain-snapshot.json");
+}
+
+#[test]
+fn explain_says_why_a_dataset_is_not_managed() {
+    let stage = Stage::new();
+    let excluded = stage.run("explain tank/home/cache").out;
+    assert!(excluded.contains("(zam.toml:4) leaves it out by the pattern \"cache\""), "{excluded}");
+    let uncovered = stage.run("explain tank/srv").out;
+    assert!(uncovered.contains("no entry covers it") && uncovered.contains("source = \"tank/srv\""), "{uncovered}");
+    let gone = stage.run("explain tank/home/eve");
+    assert_eq!(gone.code, Some(1));
+    assert!(gone.err.contains("there is no dataset tank/home/eve") && gone.err.contains("zam.toml:4"), "{}", gone.err);
+    assert_eq!(stage.run("explain tank/home@nope").code, Some(1));
+}
+
+#[test]
+fn check_tells_good_from_bad() {
+    let stage = Stage::new();
+    let good = stage.run("check");
+    assert_eq!((good.code, good.out.as_str()), (Some(0), "config ok: 1 entry, covering 2 datasets in 1 pool\n"));
+    let effective = stage.run("check --print-effective").out;
+    fs::write(stage.path("again.toml"), &effective).unwrap();
+    assert_eq!(stage.run("check --print-effective --config again.toml").out, effective);
+
+    fs::write(stage.path("bad.toml"), "[[managed-datasets]]\nsorce = \"tank\"\n").unwrap();
+    let bad = stage.run("check --config bad.toml");
+    assert_eq!((bad.code, bad.out.as_str()), (Some(2), ""));
+    assert!(bad.err.contains("bad.toml:2:1: error:") && bad.err.contains("^^^^^"), "{}", bad.err);
+    assert_eq!(stage.run("check --config missing.toml").code, Some(2));
+}
+
+#[test]
+fn check_names_entries_that_cover_nothing() {
+    let more = "[[managed-datasets]]\nsource = \"tank/gone\"\n[[managed-datasets]]\nsource = \"usb\"\n\
+                [[managed-datasets]]\nsource = \"drawer\"\nabsent = \"expected\"\n";
+    let said = Stage::with(&format!("{CONFIG}\n{more}"), POOLS).run("check");
+    assert_eq!(said.code, Some(0));
+    assert!(said.err.contains("tank/gone covers nothing: no dataset of its pool matches it"), "{}", said.err);
+    assert!(said.err.contains("usb covers nothing: its pool is not imported"), "{}", said.err);
+    assert!(!said.err.contains("drawer covers nothing"), "{}", said.err);
+}
+
+#[test]
+fn drop_ins_are_read_too() {
+    let stage = Stage::new();
+    fs::create_dir(stage.path("zam.d")).unwrap();
+    fs::write(stage.path("zam.d/10-srv.toml"), "[[managed-datasets]]\nsource = \"tank/srv\"\n").unwrap();
+    fs::write(stage.path("zam.d/.swap.toml"), "no config").unwrap();
+    assert!(stage.run("check").out.starts_with("config ok: 2 entries, covering 3 datasets"));
+    assert!(stage.run("explain tank/srv").out.contains("zam.d/10-srv.toml:1"));
+}
+
+#[test]
+fn grants_are_printed_compared_and_mended() {
+    let stage = Stage::new();
+    let allow = |line: &str| Admin::open(&stage.path("pools")).unwrap().script(line).unwrap();
+    let missing = stage.run("grant --check");
+    assert_eq!(missing.code, Some(3));
+    let commands = |text: &str| -> Vec<String> {
+        text.lines().filter(|line| line.starts_with("zfs ")).map(str::to_owned).collect()
+    };
+    let mut printed = commands(&stage.run("grant --print").out);
+    let mut mending = commands(&missing.out);
+    printed.sort();
+    mending.sort();
+    assert_eq!(mending, printed);
+
+    allow("allow zam-snap both snapshot,hold,release tank/home\n allow zam-prune descendent destroy,mount tank/home");
+    let good = stage.run("grant --check");
+    assert_eq!(
+        (good.code, good.out.as_str()),
+        (Some(0), "grants ok: 5 datasets compared, nothing missing, nothing surplus\n")
+    );
+
+    allow("allow zam-prune both release tank/home/ann");
+    let surplus = stage.run("grant --check");
+    assert_eq!(surplus.code, Some(3));
+    assert!(surplus.out.contains("DANGER") && surplus.out.contains("zfs unallow -u zam-prune release tank/home/ann"));
+    assert_eq!(stage.run("grant --check --role snap").code, Some(0));
+}
+
+#[test]
+fn uninstall_prints_what_takes_everything_back() {
+    let stage = Stage::new();
+    let admin = Admin::open(&stage.path("pools")).unwrap();
+    admin.script("allow zam-snap both snapshot,hold,release tank/home\n hold zam-keep tank/home@mine").unwrap();
+    let said = stage.run("uninstall --print");
+    assert_eq!(said.code, Some(0));
+    assert!(said.out.contains("zfs release zam tank/home@zam-21000101T000000Z tank/home@"), "{}", said.out);
+    assert!(said.out.contains("# zfs release zam-keep tank/home@mine"), "{}", said.out);
+    assert!(said.out.contains("zfs unallow -u zam-snap hold,release,snapshot tank/home"), "{}", said.out);
+    assert!(!said.out.contains("destroy "), "{}", said.out);
+}
+
+#[test]
+fn without_daemons_status_shows_what_it_can_and_acting_fails() {
+    let stage = Stage::new();
+    let status = stage.run("status");
+    assert_eq!(status.code, Some(5));
+    assert!(status.out.contains("zamd-snap does not answer") && status.out.contains("zamd-prune does not answer"));
+    assert!(status.out.contains("tank/home/ann") && status.out.contains("zamctl's own look"), "{}", status.out);
+    assert_eq!(stage.run("status --json").code, Some(5));
+    for line in [
+        "snapshot tank/home",
+        "prune --now",
+        "prune --approve beef",
+        "keep tank/home@mine --why audit",
+        "unkeep tank/home@mine",
+        "expire tank/home@mine",
+        "unhold tank/home -r",
+    ] {
+        let said = stage.run(line);
+        assert_eq!(said.code, Some(5), "{line}: {said:?}");
+        assert!(said.err.contains("does not answer at run/") && said.err.contains("systemctl"), "{line}: {said:?}");
+    }
+    assert_eq!(stage.run("expire tank/home@nope").code, Some(1));
+}
+
+#[test]
+fn a_door_that_keeps_this_user_out_ends_with_code_4() {
+    // Root is let in everywhere, so a folder that is none plays the closed door only for others.
+    use std::os::unix::fs::PermissionsExt as _;
+    let stage = Stage::new();
+    fs::create_dir_all(stage.path("run/snap")).unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(stage.path("run/snap/control.sock")).unwrap();
+    fs::set_permissions(stage.path("run/snap/control.sock"), fs::Permissions::from_mode(0o000)).unwrap();
+    if fs::OpenOptions::new().append(true).open("/proc/1/oom_score_adj").is_ok() {
+        return; // this is root
+    }
+    let said = stage.run("snapshot tank/home");
+    assert_eq!(said.code, Some(4));
+    assert!(said.err.contains("zam-operators") && said.err.contains("zamctl status"), "{}", said.err);
+}
+
+#[test]
+fn bad_usage_ends_with_code_2_and_the_right_words() {
+    let stage = Stage::new();
+    for (line, word) in [
+        ("explain tank//x", "a component is empty"),
+        ("plan --at tomorrow", "2026-12-24 18:00"),
+        ("plan --at 2000-01-01", "has passed"),
+        ("grant", "--print"),
+        ("grant --print --role send", "snap, prune"),
+        ("keep tank/home", "it has no @"),
+        ("prune --approve xyz", "zamctl status"),
+        ("stauts", "status"),
+    ] {
+        let said = stage.run(line);
+        assert_eq!(said.code, Some(2), "{line}: {said:?}");
+        assert!(said.err.contains(word), "{line}: {}", said.err);
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_trouble() {
+    let stage = Stage::new();
+    let mut child = stage.command("explain tank/home").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]));
+}
+
+#[test]
+fn the_package_gets_completions_and_man_pages() {
+    let stage = Stage::new();
+    assert!(stage.run("completions bash").out.contains("zamctl"));
+    assert_eq!(stage.run("man pages").code, Some(0));
+    let page = fs::read_to_string(stage.path("pages/zamctl-explain.1")).unwrap();
+    assert!(page.contains("zamctl"), "{page}");
+}
