@@ -154,11 +154,9 @@ impl std::fmt::Display for Veto {
             Self::Held(tag) => write!(f, "held with the tag {:?}", tag.as_str()),
             Self::Clones(1) => f.write_str("a clone needs it"),
             Self::Clones(count) => write!(f, "{count} clones need it"),
-            Self::Silence => f.write_str("the dataset has had no good new snapshot for too long, so ageing out pauses"),
+            Self::Silence => f.write_str("no good new snapshot for too long, so ageing out pauses"),
             Self::Marked => f.write_str("marked by somebody with `zfs destroy -d`, so zam keeps its hold"),
-            Self::Braked(plan) => {
-                write!(f, "braked: more would go than any accepted config foretold; `zamctl prune --approve {plan}`")
-            }
+            Self::Braked(plan) => write!(f, "braked until `zamctl prune --approve {plan}`"),
             Self::Paused => f.write_str("paused by root with `zamctl unhold`"),
         }
     }

@@ -75,8 +75,7 @@ pub struct Forecast {
 /// Looks ahead from `now` to `at`.
 #[must_use]
 pub fn forecast(dataset: &Dataset, entry: &Entry, remembered: &Remembered, now: UnixTime, at: UnixTime) -> Forecast {
-    let snap_notes = or_none(remembered.snap.as_ref(), entry);
-    let prune_notes = or_none(remembered.prune.as_ref(), entry);
+    let (snap_notes, prune_notes) = remembered.both(entry);
     let paused = snap_notes.paused.is_some();
     let taking = Taking::of(dataset, entry, paused, now, at);
     let future = taking.added_to(dataset, entry, at);
@@ -96,7 +95,7 @@ pub fn forecast(dataset: &Dataset, entry: &Entry, remembered: &Remembered, now: 
         untouched += usize::from(fate.is_empty());
         steps.extend(fate);
     }
-    steps.sort_by(|a, b| (a.what, a.when).cmp(&(b.what, b.when)));
+    steps.sort_by_key(|step| (step.what, step.when));
     Forecast {
         steps,
         next_snapshot: taking.first,
@@ -107,17 +106,24 @@ pub fn forecast(dataset: &Dataset, entry: &Entry, remembered: &Remembered, now: 
     }
 }
 
-/// Notes that are not to be had are taken for those of a daemon that knows the config and nothing else.
-#[must_use]
-pub fn or_none(notes: Option<&DatasetNotes>, entry: &Entry) -> DatasetNotes {
-    notes.cloned().unwrap_or_else(|| DatasetNotes { accepted: Some(entry.rule.clone()), ..DatasetNotes::default() })
+impl Remembered {
+    /// zamd-snap's notes and zamd-prune's. What one does not say is taken from the other, who judges alike; without both, the
+    /// config counts as accepted.
+    #[must_use]
+    pub fn both(&self, entry: &Entry) -> (DatasetNotes, DatasetNotes) {
+        let fresh = || DatasetNotes { accepted: Some(entry.rule.clone()), ..DatasetNotes::default() };
+        let either = |one: &Option<DatasetNotes>, other: &Option<DatasetNotes>| {
+            one.as_ref().or(other.as_ref()).cloned().unwrap_or_else(fresh)
+        };
+        (either(&self.snap, &self.prune), either(&self.prune, &self.snap))
+    }
 }
 
 /// The dataset as it will be at `at`, as far as that matters for the snapshots that are there now: those to come displace
 /// nobody, but they are the newest, and their coming ends a silence. They stand behind the present ones.
 #[must_use]
 pub fn at_that_time(dataset: &Dataset, entry: &Entry, remembered: &Remembered, now: UnixTime, at: UnixTime) -> Dataset {
-    let paused = or_none(remembered.snap.as_ref(), entry).paused.is_some();
+    let paused = remembered.both(entry).0.paused.is_some();
     if at > now { Taking::of(dataset, entry, paused, now, at).added_to(dataset, entry, at) } else { dataset.clone() }
 }
 

@@ -51,10 +51,11 @@ pub fn moment(instant: UnixTime, zone: &Zone) -> String {
     explain::moment(instant, zone)
 }
 
-/// The same to the minute, for what is not that exact.
+/// The same to the full minute after it, unless it is close to `now`: for "from then on".
 #[must_use]
-pub fn about(instant: UnixTime, zone: &Zone) -> String {
-    moment(UnixTime(instant.0 - instant.0.rem_euclid(60)), zone)
+pub fn from(instant: UnixTime, now: UnixTime, zone: &Zone) -> String {
+    let close = instant.since(now).abs() < 3600;
+    moment(if close { instant } else { instant.plus((-instant.0).rem_euclid(60)) }, zone)
 }
 
 /// An instant for programs: RFC 3339, in UTC.
@@ -91,6 +92,14 @@ mod tests {
         }
         assert_eq!(relative(UnixTime(60), UnixTime(0)), "in 60s");
         assert_eq!(relative(UnixTime(0), UnixTime(7200)), "2h ago");
+    }
+
+    #[test]
+    fn what_is_far_away_is_told_to_the_minute() {
+        let utc = Zone::utc();
+        assert_eq!(from(UnixTime(86_401), UnixTime(0), &utc), "1970-01-02 00:01");
+        assert_eq!(from(UnixTime(86_400), UnixTime(0), &utc), "1970-01-02 00:00");
+        assert_eq!(from(UnixTime(61), UnixTime(0), &utc), "1970-01-01 00:01:01");
     }
 
     #[test]

@@ -111,7 +111,7 @@ impl<'a> Plan<'a> {
     fn text(&self, session: &Session) -> String {
         let mut out = String::new();
         if self.at > self.now {
-            let (until, ahead) = (words::about(self.at, &session.zone), words::relative(self.at, self.now));
+            let (until, ahead) = (words::from(self.at, self.now, &session.zone), words::relative(self.at, self.now));
             out += &format!("Until {until} ({ahead}):\n\n");
         }
         let mut quiet = Vec::new();
@@ -143,8 +143,10 @@ impl<'a> Plan<'a> {
                 .indented(2);
         for step in &seen.steps {
             let when = match step.destroyed_after {
-                Some(after) if step.what == What::Wait => format!("until {}", words::about(after, &session.zone)),
-                _ if self.at > self.now => words::about(step.when, &session.zone),
+                Some(after) if step.what == What::Wait => {
+                    format!("until {}", words::from(after, self.now, &session.zone))
+                }
+                _ if self.at > self.now => words::from(step.when, self.now, &session.zone),
                 _ => String::new(),
             };
             let bytes = step.bytes.map(words::bytes).unwrap_or_default();
@@ -153,7 +155,7 @@ impl<'a> Plan<'a> {
         out += &table.render(out::width());
         let released = seen.steps.iter().filter(|step| step.what == What::Release && step.destroyed_after.is_some());
         if let Some(first) = released.filter_map(|step| step.destroyed_after).min() {
-            let (first, grace) = (words::about(first, &session.zone), entry.grace);
+            let (first, grace) = (words::from(first, self.now, &session.zone), entry.grace);
             out += &format!("  what is released then waits out its grace of {grace}: destroyed from {first} on\n");
         }
         if seen.silent {
@@ -183,7 +185,7 @@ impl<'a> Plan<'a> {
         let summary = if parts.is_empty() { "nothing to do".to_owned() } else { parts.join(", ") };
         let freed = if bytes > 0 { format!(", which frees at least {}", words::bytes(bytes)) } else { String::new() };
         format!(
-            "{}: {summary}{freed}; {} simply stay.\n",
+            "{}: {summary}{freed}; {} untouched.\n",
             words::count(self.datasets.len(), "dataset"),
             words::count(untouched, "snapshot")
         )

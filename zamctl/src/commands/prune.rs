@@ -37,10 +37,13 @@ pub struct Args {
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Failure> {
     let doors = Doors::new(session)?;
     let (snap, prune) = (doors.snap(Door::Control)?, doors.prune(Door::Control)?);
-    let lines = match args.approve {
+    let mut lines = match args.approve {
         Some(plan) => approve(&doors, &snap, &prune, plan)?,
         None => thin(&doors, &snap, &prune, args)?,
     };
+    if lines.is_empty() {
+        lines.push("nothing was there to release or to destroy; `zamctl plan` says what comes next".to_owned());
+    }
     out::print(&lines.iter().map(|line| format!("{line}\n")).collect::<String>())?;
     Ok(Outcome::Fine)
 }

@@ -5,6 +5,7 @@ use crate::{
     failure::{Failure, Kind, Outcome},
     look, out,
     session::Session,
+    words,
 };
 use zam_names::{DatasetName, SnapTag, Target, UnixTime};
 use zam_policy::{Span, tags};
@@ -35,11 +36,9 @@ pub struct Args {
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Failure> {
     let doors = Doors::new(session)?;
     let snap = doors.snap(Door::Control)?;
-    // An end of its own is for both keys to know, so both must be there before anything happens.
-    let told = match args.keep_for {
-        Some(span) => Some((doors.prune(Door::Control)?, span)),
-        None => None,
-    };
+    // What its name does not say is for both keys to know, so both must be there before anything happens.
+    let is_for_both = args.keep_for.is_some() || args.name.is_some();
+    let prune = if is_for_both { Some(doors.prune(Door::Control)?) } else { None };
     let name = match &args.name {
         Some(name) => name.clone(),
         None => automatic_name(session)?,
@@ -53,10 +52,13 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Failure> {
     let job = doors.wait(client::act(snap.snapshot(client::soon(), order)))?;
     let mut lines = doors.follow_snap(&snap, job)?;
     let mut untold = None;
-    if let Some((prune, span)) = told {
-        let end = span.after(session.now, session.zone.calendar());
+    if let Some(prune) = prune {
+        let end = args.keep_for.map(|span| span.after(session.now, session.zone.calendar()));
         match tell(args, session, &doors, &prune, &name, end) {
-            Ok(more) => lines.extend(more),
+            Ok(()) => lines.push(match end {
+                Some(end) => format!("kept until {}, as both keys know", words::moment(end, &session.zone)),
+                None => "kept until `zamctl expire`, as both keys know".to_owned(),
+            }),
             Err(failure) => untold = Some(failure),
         }
     }
@@ -65,8 +67,10 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Failure> {
         None => Ok(Outcome::Fine),
         Some(failure) => {
             let said = failure.message;
-            Err(Failure::new(failure.kind, format!("taken, but zamd-prune was not told of its end: {said}"))
-                .hint(format!("it only stays longer; say `zamctl expire {}@{name}` when it may go", args.dataset)))
+            Err(Failure::new(failure.kind, format!("taken, but zamd-prune was not told of it: {said}")).hint(format!(
+                "it only stays longer: `zamctl expire {}@{name}`, when zamd-prune answers again, lets it go",
+                args.dataset
+            )))
         }
     }
 }
@@ -84,15 +88,14 @@ fn tell(
     doors: &Doors,
     prune: &PruneClient,
     name: &SnapTag,
-    end: UnixTime,
-) -> Result<Vec<String>, Failure> {
-    let mut lines = Vec::new();
+    end: Option<UnixTime>,
+) -> Result<(), Failure> {
     for target in taken(args, session, name)? {
-        let order = EndOrder { snapshot: target, end: Some(end) };
+        let order = EndOrder { snapshot: target, end };
         let job = doors.wait(client::act(prune.set_end(client::soon(), order)))?;
-        lines.extend(doors.follow_prune(prune, job)?);
+        doors.follow_prune(prune, job)?;
     }
-    Ok(lines)
+    Ok(())
 }
 
 /// The snapshots of this name at the dataset, or at and below it.

@@ -65,7 +65,7 @@ impl Seen<'_> {
             Next::Ignored | Next::Stays => String::new(),
             Next::Vetoed(_) => "stays".to_owned(),
             Next::Release => "release".to_owned(),
-            Next::Grace(Some(end)) => format!("grace to {}", words::about(end, &self.entry.rule.zone)),
+            Next::Grace(Some(end)) => format!("grace to {}", words::from(end, self.at, &self.entry.rule.zone)),
             Next::Grace(None) => "grace".to_owned(),
             Next::Destroy => "destroy".to_owned(),
         }

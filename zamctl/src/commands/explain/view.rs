@@ -3,7 +3,7 @@
 use super::seen::{Json, Seen};
 use crate::{
     failure::{Failure, Kind},
-    forecast::{Remembered, at_that_time, or_none},
+    forecast::{Remembered, at_that_time},
     out,
     session::Session,
     table::{Side, Table},
@@ -34,8 +34,7 @@ impl View<'_> {
         let Some(entry) = self.matched.entry() else {
             return if json { out::json(&Json::of(self, None)) } else { out::print(&self.unmanaged()) };
         };
-        let snap = or_none(self.remembered.snap.as_ref(), entry);
-        let prune = or_none(self.remembered.prune.as_ref(), entry);
+        let (snap, prune) = self.remembered.both(entry);
         let dataset = at_that_time(self.dataset, entry, &self.remembered, self.session.now, self.at);
         let seen = Seen {
             entry,
@@ -119,7 +118,7 @@ impl View<'_> {
         if self.at > self.session.now {
             lines.push(format!(
                 "As of {}, for the snapshots that are there now.",
-                words::about(self.at, &seen.entry.rule.zone)
+                words::from(self.at, self.session.now, &seen.entry.rule.zone)
             ));
         }
         if self.moment(self.at, seen) != words::moment(self.at, &self.session.zone) {
@@ -145,6 +144,7 @@ impl View<'_> {
         let by = match tags::maker(&seen.entry.rule.prefix, &snapshot.tag) {
             Maker::Schedule(_) => "by zam on schedule",
             Maker::Request(_) => "by zam on request",
+            Maker::Other if verdict.is_managed() => "minded by zam",
             Maker::Other => "not by zam",
         };
         let dated =

@@ -161,13 +161,12 @@ impl Line {
             let problems: Vec<_> = problems.map(|problem| (Need::Broken, problem.clone())).collect();
             found.extend(problems);
             if let Some(brake) = &prune.braked {
-                let (deaths, of, plan) = (brake.deaths, brake.of, brake.plan);
+                let (deaths, plan) = (brake.deaths, brake.plan);
                 found.retain(|(_, why)| !why.starts_with("releases braked"));
-                found
-                    .push((Need::Waiting, format!("braked: {deaths} of {of} would go: zamctl prune --approve {plan}")));
+                found.push((Need::Waiting, format!("braked, {deaths} would go: zamctl prune --approve {plan}")));
             }
         }
-        found.sort_by(|a, b| b.0.cmp(&a.0));
+        found.sort_by_key(|(need, _)| std::cmp::Reverse(*need));
         let need = found.first().map_or(Need::Fine, |(need, _)| *need);
         let mut why: Vec<String> = found.into_iter().map(|(_, why)| why).collect();
         if need == Need::Fine && why.is_empty() {

@@ -2,6 +2,7 @@
 
 use crate::{
     failure::Failure,
+    forecast::Remembered,
     look::{self, Land},
     session::Session,
 };
@@ -35,7 +36,7 @@ pub(super) fn rows(session: &Session) -> Result<BTreeMap<DatasetName, SnapStatus
 }
 
 fn row(dataset: &Dataset, entry: &Entry, session: &Session) -> SnapStatus {
-    let notes = crate::forecast::or_none(None, entry);
+    let (notes, _) = Remembered::default().both(entry);
     let seen = Assessment::new(dataset, entry, &notes, session.now);
     let scheduled =
         dataset.snapshots.iter().filter_map(|snapshot| match tags::maker(&entry.rule.prefix, &snapshot.tag) {
