@@ -18,8 +18,10 @@ pub struct Table {
 }
 
 const GAP: usize = 2;
-/// Narrower than this, the last column is not wrapped but runs on.
-const NARROWEST: usize = 24;
+/// Where less than this is left for the last column, it gets lines of its own below the others.
+const NARROWEST: usize = 30;
+/// How far these lines are moved to the right.
+const HANGING: usize = 4;
 
 impl Table {
     /// A table with these columns; where all headings are empty, none is printed.
@@ -51,7 +53,7 @@ impl Table {
             (0..self.head.len()).filter(|&c| self.rows.iter().any(|row| !cell(row, c).is_empty())).collect();
         let widths: Vec<usize> = shown.iter().map(|&c| self.width(c)).collect();
         let left: usize = self.indent + widths.iter().rev().skip(1).map(|width| width + GAP).sum::<usize>();
-        let room = terminal.map(|all| all.saturating_sub(left)).filter(|room| *room >= NARROWEST);
+        let room = terminal.map(|all| all.saturating_sub(left));
         let mut out = String::new();
         if self.head.iter().any(|(title, _)| !title.is_empty()) {
             let titles: Vec<&str> = shown.iter().map(|&c| self.head[c].0).collect();
@@ -60,9 +62,17 @@ impl Table {
         for row in &self.rows {
             let mut cells: Vec<&str> = shown.iter().map(|&c| cell(row, c)).collect();
             let last = cells.pop().unwrap_or_default();
-            let pieces = match room {
-                Some(room) => wrapped(last, room),
-                None => vec![last.to_owned()],
+            let pieces = match (room, terminal) {
+                (Some(room), Some(all)) if room < NARROWEST && last.chars().count() > room => {
+                    self.line(&mut out, &cells, &shown, &widths);
+                    let indent = self.indent + HANGING;
+                    for piece in wrapped(last, all.saturating_sub(indent).max(NARROWEST)) {
+                        out.push_str(&format!("{:indent$}{piece}\n", ""));
+                    }
+                    continue;
+                }
+                (Some(room), _) => wrapped(last, room),
+                (None, _) => vec![last.to_owned()],
             };
             for (nth, piece) in pieces.iter().enumerate() {
                 if nth > 0 {
@@ -144,13 +154,23 @@ mod tests {
     #[test]
     fn the_last_column_wraps_where_the_terminal_ends() {
         assert_eq!(
-            table().render(Some(48)),
+            table().render(Some(54)),
             "DATASET        SNAPS  WHY\n\
              tank               7  ok\n\
-             tank/home/ann   1200  no good snapshot for three\n\
-             \x20                     days now\n"
+             tank/home/ann   1200  no good snapshot for three days\n\
+             \x20                     now\n"
         );
-        assert_eq!(table().render(Some(30)), table().render(None));
+    }
+
+    #[test]
+    fn on_a_narrow_terminal_the_last_column_gets_its_own_lines() {
+        assert_eq!(
+            table().render(Some(40)),
+            "DATASET        SNAPS  WHY\n\
+             tank               7  ok\n\
+             tank/home/ann   1200\n\
+             \x20   no good snapshot for three days now\n"
+        );
     }
 
     #[test]
