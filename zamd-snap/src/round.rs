@@ -10,7 +10,6 @@ use zam_names::{Dataset, DatasetName, Guid, HOLD_TAG, KEEP_TAG, SnapshotName, Ta
 use zam_policy::{
     assess::{Assessment, Next},
     config::{Config, Entry},
-    explain,
     notes::DatasetNotes,
     schedule::{Obstacle, Possible, Task, next_possible, share_of_splay},
     tags::{self, Maker},
@@ -225,18 +224,12 @@ fn row(
         paused: notes_on.paused.is_some(),
         silent: seen.silent && !dataset.snapshots.is_empty(),
         braked: seen.brake.map(|brake| brake.plan),
-        problems: problems(keeper, dataset, entry, notes_on, &seen),
+        problems: problems(keeper, dataset),
     }
 }
 
-/// What somebody should look at, the worst first.
-fn problems(
-    keeper: &Keeper<Snap>,
-    dataset: &Dataset,
-    entry: &Entry,
-    notes: &DatasetNotes,
-    seen: &Assessment<'_>,
-) -> Vec<String> {
+/// What somebody should look at, beside what the row says in fields of its own.
+fn problems(keeper: &Keeper<Snap>, dataset: &Dataset) -> Vec<String> {
     let mut problems: Vec<String> = keeper.memory.failures.get(&dataset.name).cloned().into_iter().collect();
     let marked: Vec<&str> = dataset.snapshots.iter().filter(|s| s.deferred).map(|s| s.tag.as_str()).collect();
     if let Some(first) = marked.first() {
@@ -244,22 +237,6 @@ fn problems(
             "{} marked to be destroyed with the last hold, @{first} among them: zam did not do that, and keeps its hold",
             plural(marked.len(), "snapshot is", "snapshots are"),
         ));
-    }
-    if let Some(brake) = seen.brake {
-        problems.push(format!(
-            "braked: {} would go that no accepted policy foretold, and {} may; `zamctl prune --approve {}` lets them, \
-             or take the change of the config back",
-            plural(brake.unforetold as usize, "snapshot", "snapshots"),
-            brake.allowed,
-            brake.plan
-        ));
-    }
-    if seen.silent && !dataset.snapshots.is_empty() && notes.paused.is_none() {
-        problems.push("no good snapshot for some periods: ageing out pauses".to_owned());
-    }
-    if let Some(since) = notes.paused {
-        let since = explain::moment(since, &entry.rule.zone);
-        problems.push(format!("paused by root since {since}; `zamctl unhold {} --undo` resumes", dataset.name));
     }
     problems
 }
