@@ -194,12 +194,16 @@ impl<Req: Serialize, Ans: DeserializeOwned> Worker<Req, Ans> {
         worker.kill();
         let pid = worker.group.as_raw();
         self.abandoned.push(worker);
-        let before = self.hanging();
-        for _ in 0..PATIENCE_TURNS {
-            if before == 0 || self.hanging() < before {
+        let before = self.abandoned.len();
+        // Looking takes a while on a machine with many processes, so it is not done often.
+        let mut pause = Duration::from_millis(10);
+        let killed = Instant::now();
+        while killed.elapsed() < PATIENCE {
+            tokio::time::sleep(pause).await;
+            if self.hanging() < before {
                 return;
             }
-            tokio::time::sleep(PATIENCE / PATIENCE_TURNS).await;
+            pause *= 3;
         }
         tracing::error!(pool = %self.pool, pid, "a worker hangs in ZFS and cannot be killed: abandoned");
     }
@@ -260,7 +264,6 @@ async fn converse(stream: &mut UnixStream, question: &[u8]) -> io::Result<Vec<u8
 
 /// A killed process that is not stuck is gone within this.
 const PATIENCE: Duration = Duration::from_secs(2);
-const PATIENCE_TURNS: u32 = 40;
 
 /// More abandoned workers than this, and no new one is started: each may hold locks and memory in the kernel.
 const MOST_HANGING: usize = 2;
