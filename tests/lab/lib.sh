@@ -199,6 +199,14 @@ zfs_at_least() {
 # install_zam: the package that run.sh brought.
 install_zam() { dpkg -i "${ZAM_LAB:-/root/lab}/zam.deb"; }
 
+# zam_up: installs zam, takes its config from stdin, grants what that needs, starts both daemons.
+zam_up() {
+    install_zam >/dev/null
+    cat >/etc/zam/zam.toml
+    zamctl grant --print | sh
+    systemctl enable --now zamd-snap zamd-prune
+}
+
 # The image tells zam that the clock is synchronised, as systemd-timesyncd would; there is no time server in here.
 clock_synced() { mkdir -p /run/systemd/timesync && touch /run/systemd/timesync/synchronized; }
 clock_unsynced() { rm -f /run/systemd/timesync/synchronized; }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::{collections::BTreeMap, fs, path::Path, process::Command};
 use zam_tests::{files, top};
 
-/// Every crate, and which of the others it may know.
+/// Every crate, and which of the others it may know. R-CTL-3: zamctl knows no daemon and nothing that runs one.
 const MAY_KNOW: [(&str, &[&str]); 10] = [
     ("zam-names", &[]),
     ("zam-policy", &["zam-names"]),

@@ -1,4 +1,4 @@
-//! Too much of everything, against a daemon in a process of its own whose memory is watched.
+//! R-DOOR-5: too much of everything, against a daemon in a process of its own whose memory is watched.
 
 use crate::house::{Raw, Seen, frame, job, odd_job, serve, serves_others, strangers, this_binary};
 use std::{

@@ -1,4 +1,4 @@
-//! Clients that break the rules: their connection ends, and the daemon goes on.
+//! R-DOOR-5: clients that break the rules: their connection ends, and the daemon goes on.
 
 use crate::house::{Raw, frame, hello, job, odd_job, open, serves_others, strangers};
 use pretty_assertions::assert_eq;

@@ -1,5 +1,5 @@
-//! Who may ask what: every request, at every door, of every kind of peer; each refusal beside the same request that
-//! goes through.
+//! R-DOOR-6: who may ask what: every request, at every door, of every kind of peer; each refusal beside the same
+//! request that goes through.
 
 use crate::house::{Seen, open, serve, strangers, this_binary};
 use nix::unistd::geteuid;

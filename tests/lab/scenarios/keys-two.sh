@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# Two keys: whoever has one of them destroys nothing that policy keeps. First a shell as zam-snap, which releases
+# everything; then a zamd-prune with a policy of its own.
+source "${ZAM_LAB:-/root/lab}/lib.sh"
+
+make_pool tank 512M -O mountpoint=none
+zfs create tank/data && zfs create tank/data/child && zfs create -s -V 16M tank/data/vol
+zam_up <<'TOML'
+[default.managed-datasets]
+snapshot-period = "15s"
+prune-period = "5s"
+grace = "5s"
+silence = 0
+[[managed-datasets]]
+source = "tank/data"
+recursive = true
+windows = [{ max-age = "1d", period = "15s" }]
+TOML
+
+all() { zfs list -H -o name,guid -s name -t snapshot -r tank/data; }
+names() { zfs list -H -o name -t snapshot -r tank/data; }
+# all_held / none_held: by tag `zam`
+all_held() { ! names | xargs zfs holds -H | cut -f 2 | sort | uniq -c | grep -qv ' zam$' && (($(names | wc -l) == $(names | xargs zfs holds -H | wc -l))); }
+none_held() { [[ -z $(names | xargs zfs holds -H) ]]; }
+at_least() { (($(names | wc -l) >= $1)); }
+
+section "snapshots that policy keeps, held"
+ok "some ticks came" wait_for 180 at_least 9
+ok "and some that are soon over: for zamd-prune's own part" zamctl snapshot tank/data/child --name short --for 20s
+ok "all are held" wait_for 60 all_held
+
+section "a shell as zam-snap releases everything"
+systemctl stop zamd-snap
+kept=$(all | grep -v '@short')
+# shellcheck disable=SC2046 # words
+ok "with plain zfs" as zam-snap zfs release zam $(names)
+ok "nothing is held" none_held
+ok "control: zamd-prune is at work: it destroys what has expired" wait_for 120 gone tank/data/child@short
+note "six periods of prune and graces more"
+sleep 30
+assert_eq "R-SNAP-8 and nothing that policy keeps" "$kept" "$(all)"
+ok "it runs" systemctl is-active zamd-prune
+ok "zamd-snap is started" systemctl start zamd-snap
+ok "R-SNAP-8 and holds all of it again" wait_for 90 all_held
+assert_eq "all of it is there" "$kept" "$(all | grep -F "$kept")"
+
+section "a zamd-prune with a policy of its own"
+systemctl stop zamd-snap zamd-prune
+kept=$(all)
+mkdir -p /var/tmp/evil/run /var/tmp/evil/state
+cat >/var/tmp/evil/zam.toml <<'TOML'
+clock = "trust"
+[[managed-datasets]]
+source = "tank/data"
+recursive = true
+snapshot-period = "1s"
+prune-period = "2s"
+grace = "1s"
+brake = 100
+silence = 0
+windows = [{ max-age = "1s", period = "1s" }]
+TOML
+chmod 755 /var/tmp/evil && chmod 644 /var/tmp/evil/zam.toml
+chown -R zam-prune: /var/tmp/evil/run /var/tmp/evil/state
+as zam-prune /usr/bin/zamd-prune --config /var/tmp/evil/zam.toml --runtime-dir /var/tmp/evil/run --state-dir /var/tmp/evil/state \
+    >/var/tmp/evil/log 2>&1 &
+evil=$!
+ok "it runs" wait_for 60 test -S /var/tmp/evil/run/prune/status.sock
+sleep 40
+note "$(tail -n 3 /var/tmp/evil/log | tr '\n' ';')"
+assert_eq "R-PRUNE-10 it destroys nothing that is held" "$kept" "$(all)"
+victim=$(snaps tank/data/child | head -n 1)
+ok "control: root takes the hold off one" zfs release zam "tank/data/child@$victim"
+ok "control: and that one goes" wait_for 90 gone "tank/data/child@$victim"
+sleep 10
+assert_eq "R-PRUNE-10 and no other" "$(grep -v "^tank/data/child@$victim"$'\t' <<<"$kept")" "$(all)"
+kill $evil
+wait $evil || true
+[[ ${ZAM_LAB_TELL:-} == '' ]] || cat /var/tmp/evil/log
+
+section "the other way around: two users, neither alone"
+refused "R-SNAP-1 zam-snap destroys none, held or not" as zam-snap zfs destroy "tank/data@$(snaps tank/data | head -n 1)"
+refused "R-PRUNE-2 zam-prune releases none" as zam-prune zfs release zam "tank/data@$(snaps tank/data | head -n 1)"
+drop_pool tank

@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# What the running units are: users without rights, in a box.
+source "${ZAM_LAB:-/root/lab}/lib.sh"
+
+make_pool tank 256M -O mountpoint=none
+zfs create tank/data
+zam_up <<'TOML'
+[[managed-datasets]]
+source = "tank/data"
+snapshot-period = "1d"
+keep = { daily = 30 }
+TOML
+ok "they work: a snapshot is there" wait_for 60 sh -c '[ -n "$(zfs list -H -o name -t snapshot tank/data)" ]'
+
+field() { sed -n "s/^$2:[[:space:]]*//p" "/proc/$1/status"; }
+for role in snap prune; do
+    section "zamd-$role"
+    main=$(systemctl show -p MainPID --value zamd-$role)
+    uid=$(id -u zam-$role)
+    ok "it has a worker" wait_for 60 pgrep -P "$main"
+    for pid in $main $(pgrep -P "$main"); do
+        what="zamd-$role ($(tr '\0' ' ' <"/proc/$pid/cmdline"))"
+        assert_eq "R-UNIT-1 $what is its user, in all four ids" "$uid $uid $uid $uid" "$(field "$pid" Uid | xargs)"
+        assert_eq "R-UNIT-1 and in no other group" "$(id -g zam-$role)" "$(field "$pid" Groups | xargs)"
+        for set in CapInh CapPrm CapEff CapBnd CapAmb; do
+            assert_eq "R-UNIT-1 $set is empty" 0000000000000000 "$(field "$pid" $set)"
+        done
+        assert_eq "R-UNIT-1 it gains none" 1 "$(field "$pid" NoNewPrivs)"
+        assert_eq "R-UNIT-1 it is filtered" 2 "$(field "$pid" Seccomp)"
+        filters=$(field "$pid" Seccomp_filters)
+        assert_match "R-UNIT-1 by the unit's filters and its own" '^[0-9]+$' "$filters"
+        note "$filters filters"
+    done
+    inside() { nsenter -t "$main" "$@"; }
+    assert_eq "R-UNIT-2 no network but lo" lo "$(inside -n ls /sys/class/net 2>/dev/null | xargs || true)$(inside -n ip -o link | awk -F ': ' '$2 != "lo" {print $2}')"
+    assert_match "R-UNIT-2 it is another one than ours" 'net' "$([[ $(readlink /proc/self/ns/net) != $(readlink "/proc/$main/ns/net") ]] && echo net)"
+    # Even root, in its view of the files.
+    for path in /etc /usr /boot /root /home /srv; do
+        refused "R-UNIT-3 $path is not to be written" inside -m touch "$path/zam-was-here"
+    done
+    refused "R-UNIT-3 nor the other's folder" inside -m touch "/var/lib/zam/$([[ $role == snap ]] && echo prune || echo snap)/zam-was-here"
+    ok "control: its own is" inside -m touch "/var/lib/zam/$role/zam-was-here"
+    rm -f "/var/lib/zam/$role/zam-was-here"
+    ok "control: and outside root writes" sh -c 'touch /etc/zam-was-here && rm /etc/zam-was-here'
+    for way in user mnt pid; do
+        note "$way: $(readlink "/proc/$main/ns/$way")"
+    done
+    assert_eq "R-UNIT-4 namespaces are not to be made" yes "$(systemctl show -p RestrictNamespaces --value zamd-$role)"
+    assert_eq "R-UNIT-4 and it is in the first user namespace, where its grants count" "$(readlink /proc/1/ns/user)" "$(readlink "/proc/$main/ns/user")"
+
+    section "zamd-$role by hand, as what it must not be"
+    mkdir -p /var/tmp/hand/run /var/tmp/hand/state
+    refused_with 'does not run as root' "R-UNIT-5 as root it does not run" \
+        timeout 60 zamd-$role --runtime-dir /var/tmp/hand/run --state-dir /var/tmp/hand/state
+    chown -R zam-$role: /var/tmp/hand
+    refused_with 'capabilit' "R-UNIT-5 nor with a capability" timeout 60 setpriv --reuid=zam-$role --regid=zam-$role --clear-groups \
+        --inh-caps=+net_bind_service --ambient-caps=+net_bind_service \
+        zamd-$role --runtime-dir /var/tmp/hand/run --state-dir /var/tmp/hand/state
+    setpriv --reuid=zam-$role --regid=zam-$role --clear-groups --inh-caps=-all \
+        zamd-$role --runtime-dir /var/tmp/hand/run --state-dir /var/tmp/hand/state >/var/tmp/hand.log 2>&1 &
+    hand=$!
+    ok "control: as zam-$role it does" wait_for 60 test -S "/var/tmp/hand/run/$role/status.sock"
+    kill $hand
+    wait $hand || true
+    rm -rf /var/tmp/hand
+done
+drop_pool tank
