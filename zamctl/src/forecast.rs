@@ -255,3 +255,7 @@ impl Judge<'_> {
         Step { what, snapshot, when, destroyed_after: None, bytes: self.snapshot.used, why }
     }
 }
+
+#[cfg(test)]
+#[path = "forecast_tests.rs"]
+mod tests;

@@ -15,6 +15,7 @@ use zam_policy::{
     assess::{Assessment, Veto},
     config::Match,
     explain,
+    judge::Reason,
     tags::{self, Maker},
 };
 
@@ -144,7 +145,8 @@ impl View<'_> {
         let by = match tags::maker(&seen.entry.rule.prefix, &snapshot.tag) {
             Maker::Schedule(_) => "by zam on schedule",
             Maker::Request(_) => "by zam on request",
-            Maker::Other if verdict.is_managed() => "minded by zam",
+            Maker::Other if matches!(verdict.reason, Reason::Manual | Reason::LetGo) => "by zam on request",
+            Maker::Other if verdict.is_managed() => "not by zam, and adopted",
             Maker::Other => "not by zam",
         };
         let dated =
