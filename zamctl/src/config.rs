@@ -6,6 +6,7 @@ use std::{
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
+use zam_names::UnixTime;
 use zam_policy::{
     Zone,
     config::{self, Config, Warning},
@@ -53,6 +54,13 @@ pub fn unsafe_places(main: &Path) -> Vec<String> {
     folders.dedup();
     places.extend(folders);
     places.iter().filter_map(|path| not_safe(path)).collect()
+}
+
+/// When the youngest of the config's files was written.
+#[must_use]
+pub fn written(main: &Path) -> Option<UnixTime> {
+    let times = files(main).ok()?.into_iter().filter_map(|path| Some(UnixTime(fs::metadata(path).ok()?.mtime())));
+    times.max()
 }
 
 fn not_safe(path: &Path) -> Option<String> {

@@ -103,6 +103,16 @@ impl Doors {
         self.wait(async { report!(client) })
     }
 
+    /// What those say of themselves who answer.
+    #[must_use]
+    pub fn hellos(&self) -> Vec<Hello> {
+        let snap = self.snap(Door::Status).ok();
+        let prune = self.prune(Door::Status).ok();
+        let snap = snap.and_then(|client| self.wait(client::call(client.hello(client::soon()))).ok());
+        let prune = prune.and_then(|client| self.wait(client::call(client.hello(client::soon()))).ok());
+        snap.into_iter().chain(prune).collect()
+    }
+
     /// Asks how a job of zamd-snap goes until it is over, and gives its lines.
     ///
     /// # Errors

@@ -188,6 +188,20 @@ fn grants_are_printed_compared_and_mended() {
 }
 
 #[test]
+fn a_shell_takes_what_grant_prints() {
+    let odd = "[[managed-datasets]]\nsource = \"tank/my data\"\nsnapshot-period = \"1h\"\nhold = false\n";
+    let stage = Stage::with(odd, "pool tank");
+    fs::write(stage.path("grant.sh"), stage.run("grant --print").out).unwrap();
+    let shell = "set -eu; zfs() { printf '<%s>' \"$@\"; echo; }; . ./grant.sh";
+    let output = Command::new("sh").args(["-c", shell]).current_dir(stage.folder.path()).output().unwrap();
+    assert_eq!(
+        String::from_utf8(output.stdout).unwrap(),
+        "<allow><-l><-u><zam-snap><snapshot,hold,release><tank/my data>\n\
+         <allow><-d><-u><zam-prune><destroy,mount><tank/my data>\n"
+    );
+}
+
+#[test]
 fn uninstall_prints_what_takes_everything_back() {
     let stage = Stage::new();
     let admin = Admin::open(&stage.path("pools")).unwrap();

@@ -2,12 +2,15 @@
 
 use crate::{
     config,
+    doors::Doors,
     failure::{Failure, Outcome},
     look::Land,
     out,
     session::Session,
     words::count,
 };
+use std::path::Path;
+use zam_protocol::Hello;
 
 /// Check the config, and say what it covers
 ///
@@ -67,5 +70,24 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Failure> {
         text += &format!(", with {}", count(loaded.warnings.len(), "warning"));
     }
     out::print(&(text + "\n"))?;
+    for line in not_loaded_yet(session) {
+        out::remark(&line);
+    }
     Ok(Outcome::Fine)
+}
+
+/// The daemons that run, and run by an older config than the one that was checked.
+fn not_loaded_yet(session: &Session) -> Vec<String> {
+    let Ok(doors) = Doors::new(session) else { return Vec::new() };
+    let Some(written) = config::written(&session.globals.config) else { return Vec::new() };
+    let absolute = |path: &Path| path.canonicalize().ok();
+    let this = absolute(&session.globals.config);
+    let older = |hello: &Hello| hello.config.loaded < written && absolute(Path::new(&hello.config.file)) == this;
+    let daemons = doors.hellos();
+    let older = daemons.iter().filter(|hello| older(hello));
+    older
+        .map(|hello| {
+            format!("{0} still runs by what it loaded before: `systemctl reload {0}` makes it load this", hello.role)
+        })
+        .collect()
 }
