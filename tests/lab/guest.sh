@@ -145,7 +145,7 @@ lab_monitor() {
 lab_ssh_opts() {
     LAB_SSH=(-F none -i "$LAB_I/key" -o "ControlPath=$LAB_I/ssh" -o BatchMode=yes -o LogLevel=ERROR
         -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o GlobalKnownHostsFile=/dev/null
-        -o ConnectTimeout=20 -o Compression=no -o ServerAliveInterval=30 -o ServerAliveCountMax=10
+        -o ConnectTimeout=180 -o Compression=no -o ServerAliveInterval=30 -o ServerAliveCountMax=20
         -o GSSAPIAuthentication=no)
     LAB_PORT=$(cat "$LAB_I/port")
 }
@@ -163,7 +163,7 @@ lab_connect() {
     lab_ssh_opts
     while ((SECONDS < until)); do
         lab_alive || { lab_die "QEMU is gone: $(tail -3 "$LAB_I/qemu.log")"; return; }
-        if timeout 30 ssh "${LAB_SSH[@]}" -p "$LAB_PORT" -o ControlMaster=yes -o ControlPersist=yes \
+        if timeout 180 ssh "${LAB_SSH[@]}" -p "$LAB_PORT" -o ControlMaster=yes -o ControlPersist=yes \
             root@127.0.0.1 true </dev/null >/dev/null 2>&1; then
             return 0
         fi
@@ -209,7 +209,7 @@ guest_up() {
     export ZAM_LAB_INSTANCE=${LAB_I##*/}
     # The overlay carries the saved machine; what it stands on stays in the cache, read only.
     cp --reflink=auto --sparse=always "$base/$saved" "$LAB_I/disk.qcow2" || return
-    lab_start -loadvm booted && lab_connect 60 && lab_set_clock
+    lab_start -loadvm booted && lab_connect 300 && lab_set_clock
 }
 
 guest_reset() {
@@ -220,7 +220,7 @@ guest_reset() {
     else
         lab_start -loadvm "${1:-booted}" || return
     fi
-    lab_connect 60 && lab_set_clock
+    lab_connect 300 && lab_set_clock
 }
 
 guest_save() {
@@ -229,7 +229,7 @@ guest_save() {
     # A connection must not be part of the state.
     lab_disconnect
     sleep 1
-    lab_monitor "savevm $1" && lab_connect 60
+    lab_monitor "savevm $1" && lab_connect 300
 }
 
 guest_kill() {
@@ -248,7 +248,7 @@ guest_boot() {
     lab_instance || return
     if lab_alive; then lab_die "the guest is running; \`kill\` it first"; return; fi
     rm -f "$LAB_I/ssh"
-    lab_start && lab_connect 300 && lab_booted
+    lab_start && lab_connect 900 && lab_booted
 }
 
 lab_booted() {

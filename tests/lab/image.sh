@@ -33,7 +33,10 @@ recipe_configure() {
         chroot "$tree" dkms autoinstall -k "$kernel"
         ls "$tree/lib/modules/$kernel"/updates/dkms/zfs.ko*
     fi
+    # unpacked once, here, and not at each boot
+    find "$tree/lib/modules/$kernel/updates/dkms" -name '*.ko.xz' -exec unxz {} +
     chroot "$tree" depmod "$kernel"
+    printf 'blacklist %s\n' ata_piix ata_generic i2c_piix4 psmouse pcspkr >"$tree/etc/modprobe.d/lab.conf"
 
     echo zamlab >"$tree/etc/hostname"
     printf '127.0.0.1 localhost zamlab\n' >"$tree/etc/hosts"
@@ -49,6 +52,15 @@ recipe_configure() {
     # every audit line is wanted
     printf '[Journal]\nStorage=persistent\nSystemMaxUse=64M\nRateLimitIntervalSec=0\nRateLimitBurst=0\n' \
         >"$tree/etc/systemd/journald.conf.d/lab.conf"
+
+    # emulated, on a busy host, a boot may take its time
+    for unit in systemd-modules-load systemd-udev-settle systemd-udev-trigger; do
+        install -d "$tree/etc/systemd/system/$unit.service.d"
+        printf '[Service]\nTimeoutSec=900\n' >"$tree/etc/systemd/system/$unit.service.d/lab.conf"
+    done
+    install -d "$tree/etc/systemd/system.conf.d"
+    printf '[Manager]\nDefaultTimeoutStartSec=900\nDefaultTimeoutStopSec=300\nDefaultDeviceTimeoutSec=900\n' \
+        >"$tree/etc/systemd/system.conf.d/lab.conf"
 
     install -d -m 700 "$tree/root/.ssh"
     install -m 600 key.pub "$tree/root/.ssh/authorized_keys"
@@ -74,7 +86,8 @@ recipe_configure() {
         fstrim.timer logrotate.timer man-db.timer sanoid.timer sanoid.service sanoid-prune.service \
         systemd-networkd-wait-online.service systemd-timesyncd.service systemd-pstore.service \
         getty@tty1.service serial-getty@ttyS0.service getty-static.service ssh.socket sshd-unix-local.socket \
-        sshd-vsock.socket zfs-share.service zfs-volume-wait.service rsync.service; do
+        sshd-vsock.socket dev-hugepages.mount dev-mqueue.mount sys-kernel-debug.mount sys-kernel-tracing.mount \
+        modprobe@drm.service zfs-share.service zfs-volume-wait.service rsync.service; do
         chroot "$tree" systemctl mask "$unit" >/dev/null 2>&1 || true
     done
     chroot "$tree" systemctl enable systemd-networkd.service ssh.service zfs-import-cache.service zfs-mount.service \
@@ -181,7 +194,7 @@ save_booted() {
     lab_new "$base" "$SUITE"
     qemu-img create -q -f qcow2 -F raw -b "$base/disk.raw" "$LAB_I/disk.qcow2"
     lab_start
-    lab_connect 600
+    lab_connect 900
     lab_booted
     lab_set_clock
     # What each scenario would pay for again is done once: the module, the programs, a pool's life.

@@ -12,7 +12,7 @@
 # Each scenario starts from the same saved machine. Logs: target/lab/SUITE/NAME.log (ZAM_LAB_LOGS overrides the
 # folder), and when one fails the guest's journal beside it. Fails if a scenario failed, if one that scenarios.txt
 # names for the suite did not run, or if scenarios/ has one that scenarios.txt does not name.
-# A scenario may say `# timeout: SECONDS` (default 900).
+# A scenario may say `# timeout: SECONDS` (default 1800).
 set -euo pipefail
 
 # shellcheck source=tests/lab/guest.sh
@@ -101,7 +101,7 @@ scenario() { # SUITE NAME
     [[ -f $script ]] || script=$SCENARIOS/$name.host.sh
     [[ -f $script ]] || return 0 # told above
     limit=$(sed -n 's/^# timeout: \([0-9]\+\)$/\1/p' "$script" | head -n 1)
-    limit=${limit:-900}
+    limit=${limit:-1800}
     if ! fresh "$suite" 2>"$LOG_DIR/$name.log"; then
         result "$suite" "$name" "no guest" $((SECONDS - begun))
         return

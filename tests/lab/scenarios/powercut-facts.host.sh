@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # What zam builds on when the power goes: a snapshot and a hold whose command has returned are on the disk; a machine
 # that was cut off in the middle of work boots, imports its pool by itself and finds it whole.
-# timeout: 600
 # shellcheck disable=SC2016 # what runs in the guest is expanded there
 source "$ZAM_LAB/guest.sh"
 source "$ZAM_LAB/lib.sh"
@@ -19,7 +18,7 @@ guest_ssh 'i=0; while :; do
     zfs snapshot -r cut@s$i && echo "snapshot $i"
     zfs list -H -o name -t snapshot | grep "@s$i\$" | xargs zfs hold zam && echo "hold $i"
 done' >"$ZAM_LAB_TMP/done" 2>/dev/null &
-ok "snapshots and holds are being made" wait_for 120 grep -q 'hold 2' "$ZAM_LAB_TMP/done"
+ok "snapshots and holds are being made" wait_for 300 grep -q 'hold 2' "$ZAM_LAB_TMP/done"
 sleep 1
 ok "power cut" guest_kill
 wait
