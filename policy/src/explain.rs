@@ -27,7 +27,7 @@ pub fn reason(entry: &Entry, seen: &Assessment<'_>, index: usize, now: UnixTime)
         Reason::ExpiredBefore { aged_out: false } => "an earlier one had its bucket".to_owned(),
         Reason::Winner => match verdict.expires {
             Some(end) if end <= now => "older than its windows".to_owned(),
-            _ => in_force(entry, verdict.date, now),
+            _ => wins(entry, verdict.date, now, entry.rule.windows.len()),
         },
         Reason::Outdone { tier, by } => {
             let window = entry.rule.windows[tier];
@@ -37,7 +37,7 @@ pub fn reason(entry: &Entry, seen: &Assessment<'_>, index: usize, now: UnixTime)
                 None => format!("{bucket} is kept by @{by}"),
                 Some(age) if verdict.expired(now) => format!("older than {age}, and {bucket} is kept by @{by}"),
                 Some(age) => {
-                    format!("{}; from {age} on, {bucket} is kept by @{by}", in_force(entry, verdict.date, now))
+                    format!("{}; from {age} on, {bucket} is kept by @{by}", wins(entry, verdict.date, now, tier))
                 }
             }
         }
@@ -106,13 +106,16 @@ pub fn matched(found: Match<'_>) -> String {
     }
 }
 
-/// Which tier keeps it at `now`.
-fn in_force(entry: &Entry, date: UnixTime, now: UnixTime) -> String {
+/// What keeps it at `now` and what will later, of the first `won` tiers, all of which it has won.
+fn wins(entry: &Entry, date: UnixTime, now: UnixTime, won: usize) -> String {
     let zone = entry.rule.zone.calendar();
-    let current = |tier: &&Tier| tier.max_age.is_none_or(|age| age.after(date, zone) > now);
-    match entry.rule.windows.iter().find(current) {
-        Some(tier) => format!("first of {}", bucket(*tier, date, &entry.rule.zone)),
-        None => "older than its windows".to_owned(),
+    let ahead = |tier: &&Tier| tier.max_age.is_none_or(|age| age.after(date, zone) > now);
+    let buckets: Vec<String> =
+        entry.rule.windows[..won].iter().filter(ahead).map(|tier| bucket(*tier, date, &entry.rule.zone)).collect();
+    if buckets.is_empty() {
+        "older than its windows".to_owned()
+    } else {
+        format!("first of {}", buckets.join(", then of "))
     }
 }
 

@@ -127,6 +127,12 @@ pub fn at_that_time(dataset: &Dataset, entry: &Entry, remembered: &Remembered, n
     if at > now { Taking::of(dataset, entry, paused, now, at).added_to(dataset, entry, at) } else { dataset.clone() }
 }
 
+/// When the next snapshot is due, if ever; may be now.
+#[must_use]
+pub fn next_snapshot(dataset: &Dataset, entry: &Entry, remembered: &Remembered, now: UnixTime) -> Option<UnixTime> {
+    Taking::of(dataset, entry, remembered.both(entry).0.paused.is_some(), now, now).first
+}
+
 /// The snapshots that will be taken.
 struct Taking {
     first: Option<UnixTime>,

@@ -21,6 +21,9 @@ use zam_policy::{
 pub(super) struct Seen<'a> {
     pub entry: &'a Entry,
     pub at: UnixTime,
+    pub now: UnixTime,
+    /// When the next snapshot is due.
+    pub next: Option<UnixTime>,
     pub snap: Assessment<'a>,
     pub prune: Assessment<'a>,
     /// zamd-snap's.
@@ -42,7 +45,12 @@ impl Seen<'_> {
         let mut table = Table::new(&[("", Side::Left), ("", Side::Left)]).indented(2);
         let mut say = |what: &str, text: String| table.row([what.to_owned(), text]);
         say("entry", explain::matched(Match::Entry(entry)));
-        say("taken", format!("{}, {held}", every(entry.snapshot_period)));
+        let next = match self.next {
+            None => String::new(),
+            Some(next) if next <= self.now => ", the next is due now".to_owned(),
+            Some(next) => format!(", the next {} ({})", self.moment(next), words::relative(next, self.now)),
+        };
+        say("taken", format!("{}, {held}{next}", every(entry.snapshot_period)));
         say("kept", explain::windows(&entry.rule));
         say("pruned", format!("{}, {} after both keys agree", every(entry.prune_period), entry.grace));
         if let Some(paused) = self.notes.paused {

@@ -3,7 +3,7 @@
 use super::seen::{Json, Seen};
 use crate::{
     failure::{Failure, Kind},
-    forecast::{Remembered, at_that_time},
+    forecast::{Remembered, at_that_time, next_snapshot},
     out,
     session::Session,
     table::{Side, Table},
@@ -40,6 +40,8 @@ impl View<'_> {
         let seen = Seen {
             entry,
             at: self.at,
+            next: next_snapshot(self.dataset, entry, &self.remembered, self.session.now),
+            now: self.session.now,
             snap: Assessment::new(&dataset, entry, &snap, self.at),
             prune: Assessment::new(&dataset, entry, &prune, self.at),
             notes: &snap,
