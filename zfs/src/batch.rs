@@ -120,7 +120,7 @@ pub(crate) fn by_name(names: &[SnapshotName], call: impl Fn(&[SnapshotName]) -> 
                 calls_that_did += usize::from(!good.is_empty());
                 batch.done.extend(good);
             }
-            Some(why) if why == Refusal::Suspended || (bad.is_empty() && good.len() == 1) => {
+            Some(why) if bad.is_empty() && (good.len() == 1 || is_of_the_pool(&why)) => {
                 batch.failed.extend(good.into_iter().map(|what| Failed { what, why: why.clone() }));
             }
             Some(_) if bad.is_empty() => {
@@ -132,6 +132,12 @@ pub(crate) fn by_name(names: &[SnapshotName], call: impl Fn(&[SnapshotName]) -> 
     }
     batch.atomic = calls_that_did <= 1;
     batch
+}
+
+/// Whether a refusal that names nobody means all: the pool itself is in the way. A full one makes every call wait for a
+/// transaction before it refuses, so it is not asked again and again.
+fn is_of_the_pool(why: &Refusal) -> bool {
+    matches!(why, Refusal::Suspended | Refusal::NoSpace)
 }
 
 /// The names in their order, each once: ZFS takes a name given twice for one.
@@ -258,14 +264,14 @@ mod tests {
     }
 
     fn refusal() -> impl Strategy<Value = Refusal> {
-        let all = [Refusal::NotFound, Refusal::Exists, Refusal::Busy, Refusal::NotPermitted, Refusal::NoSpace];
-        proptest::sample::select(all.to_vec())
+        proptest::sample::select(vec![Refusal::NotFound, Refusal::Exists, Refusal::Busy, Refusal::NotPermitted])
     }
 
     fn temper() -> impl Strategy<Value = Temper> {
         prop_oneof![
             4 => Just(Temper::Good),
             1 => refusal().prop_map(Temper::Blamed),
+            1 => Just(Temper::Blamed(Refusal::NoSpace)),
             1 => refusal().prop_map(Temper::Silent),
             1 => refusal().prop_map(Temper::PassedOver),
         ]
@@ -332,14 +338,16 @@ mod tests {
     }
 
     #[test]
-    fn a_suspended_pool_is_asked_once() {
+    fn a_suspended_or_full_pool_is_asked_once() {
         let names: Vec<SnapshotName> = (0..9).map(name).collect();
-        let calls = Cell::new(0);
-        let batch = by_name(&names, |_| {
-            calls.set(calls.get() + 1);
-            Err(CallFailure { whole: Refusal::Suspended, each: Vec::new() })
-        });
-        assert_eq!((calls.get(), batch.done.len(), batch.failed.len()), (1, 0, 9));
+        for why in [Refusal::Suspended, Refusal::NoSpace] {
+            let calls = Cell::new(0);
+            let batch = by_name(&names, |_| {
+                calls.set(calls.get() + 1);
+                Err(CallFailure { whole: why.clone(), each: Vec::new() })
+            });
+            assert_eq!((calls.get(), batch.done.len(), batch.failed.len()), (1, 0, 9));
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ cases! {
     two_snapshots_of_one_dataset_take_two_calls,
     a_name_given_twice_counts_once,
     a_reached_snapshot_limit_stops_that_dataset_alone,
+    a_snapshot_limit_stops_all_that_is_wanted_below_it_and_nothing_else,
     volumes_work_as_filesystems_do,
     holding_twice_is_done,
     a_missing_snapshot_does_not_cost_the_others_their_hold,
@@ -105,6 +106,14 @@ fn a_reached_snapshot_limit_stops_that_dataset_alone(stage: &Stage<'_>) -> Resul
     stage.snapshot(RIGHTFUL, "$/a@x $/b@x $/c@x")?.did("$/a@x $/c@x", &[("$/b@x", Refusal::NoSpace)])?;
     stage.script("limit none $/b")?;
     stage.snapshot(RIGHTFUL, "$/b@x")?.all_done("$/b@x")
+}
+
+fn a_snapshot_limit_stops_all_that_is_wanted_below_it_and_nothing_else(stage: &Stage<'_>) -> Result<(), Trouble> {
+    stage.script("create $/a $/b/x $/b/y/z $/c\n allow zam-c1 both snapshot $\n limit 2 $/b")?;
+    let taken = stage.snapshot(RIGHTFUL, "$/a@s $/b@s $/b/x@s $/b/y/z@s $/c@s")?;
+    taken.did("$/a@s $/c@s", &[("$/b@s $/b/x@s $/b/y/z@s", Refusal::NoSpace)])?;
+    stage.snapshot(RIGHTFUL, "$/b@s $/b/x@s")?.all_done("$/b@s $/b/x@s")?;
+    stage.snapshot(RIGHTFUL, "$/b/y/z@s $/a@t")?.did("$/a@t", &[("$/b/y/z@s", Refusal::NoSpace)])
 }
 
 fn three_hundred_names_in_one_call_work(stage: &Stage<'_>) -> Result<(), Trouble> {

@@ -41,7 +41,7 @@ pub(super) fn of_errno(verb: Verb, errno: i32) -> Refusal {
 }
 
 /// Whom ZFS blames: it names a snapshot; or the dataset that is gone, whose snapshots are then all blamed; or a dataset
-/// whose `snapshot_limit` is in the way, which blames a snapshot only if just one of them is below it.
+/// whose `snapshot_limit` is in the way, which blames all that are wanted below it: which of them still fit, nobody said.
 pub(super) fn blamed(key: &str, why: &Refusal, names: &[SnapshotName]) -> Option<Vec<(SnapshotName, Refusal)>> {
     let with_why = |found: Vec<&SnapshotName>| found.into_iter().map(|name| (name.clone(), why.clone())).collect();
     if let Ok(name) = key.parse::<SnapshotName>() {
@@ -51,7 +51,6 @@ pub(super) fn blamed(key: &str, why: &Refusal, names: &[SnapshotName]) -> Option
     let below: Vec<&SnapshotName> = names.iter().filter(|name| name.dataset().below(&dataset).is_some()).collect();
     match why {
         Refusal::NotFound => Some(with_why(below.into_iter().filter(|name| *name.dataset() == dataset).collect())),
-        Refusal::NoSpace if below.len() > 1 => Some(Vec::new()),
         Refusal::NoSpace => Some(with_why(below)),
         _ => None,
     }
@@ -203,11 +202,12 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_blames_a_name_only_if_there_is_no_choice() {
+    fn a_limit_blames_all_that_are_below_it() {
         let text = "cannot create snapshot 'tank/c': out of space\nno snapshots were created\n";
         let each = vec![("tank/c@n".to_owned(), Refusal::NoSpace)];
         assert_eq!(said(text, &["tank/c@n", "tank/a@n"]), Some((Refusal::NoSpace, each)));
-        assert_eq!(said(text, &["tank/c@n", "tank/c/d@n"]), Some((Refusal::NoSpace, vec![])));
+        let each = ["tank/c@n", "tank/c/d@n"].map(|name| (name.to_owned(), Refusal::NoSpace)).to_vec();
+        assert_eq!(said(text, &["tank/c@n", "tank/a@n", "tank/c/d@n"]), Some((Refusal::NoSpace, each)));
     }
 
     #[test]
