@@ -40,9 +40,13 @@ pub(super) fn of_errno(verb: Verb, errno: i32) -> Refusal {
     }
 }
 
-/// Whom ZFS blames: it names a snapshot; or the dataset that is gone, whose snapshots are then all blamed; or a dataset
-/// whose `snapshot_limit` is in the way, which blames all that are wanted below it: which of them still fit, nobody said.
+/// Whom ZFS blames: nobody if the pool is suspended, whatever it names. Else it names a snapshot; or the dataset that is
+/// gone, whose snapshots are then all blamed; or a dataset whose `snapshot_limit` is in the way, which blames all that are
+/// wanted below it: which of them still fit, nobody said.
 pub(super) fn blamed(key: &str, why: &Refusal, names: &[SnapshotName]) -> Option<Vec<(SnapshotName, Refusal)>> {
+    if *why == Refusal::Suspended {
+        return Some(Vec::new());
+    }
     let with_why = |found: Vec<&SnapshotName>| found.into_iter().map(|name| (name.clone(), why.clone())).collect();
     if let Ok(name) = key.parse::<SnapshotName>() {
         return names.contains(&name).then(|| vec![(name, why.clone())]);
@@ -199,6 +203,14 @@ mod tests {
         assert_eq!(said(text, &["tank/c@n"]), Some((Refusal::NotPermitted, vec![])));
         let text = "cannot create snapshots : multiple snapshots of same fs not allowed\nno snapshots were created\n";
         assert_eq!(said(text, &["tank/c@n", "tank/c@m"]), Some((two_of_one(), vec![])));
+    }
+
+    #[test]
+    fn a_suspended_pool_is_nobodys_fault() {
+        let text = "cannot open 'sus': pool I/O is currently suspended\nusage:\n\tsnapshot [-r] …\n";
+        assert_eq!(said(text, &["sus@b", "sus/a@b"]), Some((Refusal::Suspended, vec![])));
+        let text = "cannot open 'sus': pool I/O is currently suspended\n".repeat(2);
+        assert_eq!(said(&text, &["sus@b", "sus/a@b"]), Some((Refusal::Suspended, vec![])));
     }
 
     #[test]
