@@ -1,4 +1,4 @@
-//! What the listings say, to a user without any right.
+//! What the listings say.
 
 use super::stage::{RIGHTFUL, Stage, Trouble, cases, equal, holds_true};
 use crate::door::{Grant, GrantScope, GrantWho, Scope};

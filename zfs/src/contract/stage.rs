@@ -23,7 +23,7 @@ pub trait Ground {
     /// If the user's process could not be run; a refusal is in the batch.
     fn act(&self, user: &str, act: &Act) -> Result<Batch<SnapshotName>, Trouble>;
 
-    /// Looks, as some user without any right.
+    /// Looks. It needs no right.
     fn lister(&self) -> Box<dyn Lister>;
 
     /// Whether this OpenZFS has `snapshots_changed`.
