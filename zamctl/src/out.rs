@@ -19,7 +19,7 @@ pub fn print(text: &str) -> Result<(), Failure> {
 /// Prints a value as JSON.
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print()`].
 pub fn json(value: &impl Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(value)
         .map_err(|error| Failure::new(Kind::Failed, "cannot write this as JSON").because(Some(&error)))?;
