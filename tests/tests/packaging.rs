@@ -11,7 +11,7 @@ use std::{
 };
 use zam_policy::{Zone, config::load};
 use zam_protocol::{Door, OPERATORS, Role};
-use zam_runtime::role::user;
+use zam_runtime::{args::Args, role::user};
 use zam_tests::{files, top};
 
 /// The lines `Key=value` of a unit file, each with its section.
@@ -183,6 +183,27 @@ fn the_package_has_all_that_it_names_and_every_program() {
     for script in ["postinst", "prerm", "postrm"] {
         let path = top().join("packaging/deb").join(script);
         assert!(fs::metadata(&path).unwrap().permissions().mode() & 0o111 != 0, "{script} is not executable");
+    }
+}
+
+#[test]
+fn the_manual_of_a_daemon_has_its_options_and_folders() {
+    for role in Role::ALL {
+        let page = read(&format!("packaging/man/{}.8", role.daemon())).replace("\\-", "-");
+        let command = Args::command(role, "");
+        let known: BTreeSet<String> =
+            command.get_arguments().filter_map(|arg| arg.get_long()).map(str::to_owned).collect();
+        assert!(known.contains("simulate"));
+        let written = page.lines().filter_map(|line| line.split("\\fB--").nth(1)?.split('\\').next());
+        // In the synopsis and in the list: each once at least, and none that the program does not know.
+        let written: BTreeSet<String> = written.map(str::to_owned).collect();
+        let always = ["help", "version"].map(str::to_owned);
+        assert_eq!(written, &known | &BTreeSet::from(always));
+        for word in
+            [user(role), &format!("/run/zam/{}/status.sock", role.folder()), &format!("/var/lib/zam/{}", role.folder())]
+        {
+            assert!(page.contains(word), "{role}: {word}");
+        }
     }
 }
 
