@@ -207,6 +207,49 @@ zam_up() {
     systemctl enable --now zamd-snap zamd-prune
 }
 
+# zam_config: a config from stdin, read by both daemons.
+zam_config() {
+    cat >/etc/zam/zam.toml
+    systemctl reload zamd-snap zamd-prune
+}
+
+# status_row DATASET [FILTER]: its row of `zamctl status --json`, or what jq's FILTER takes of it. Exit code 3 says only
+# that something needs attention.
+status_json() { zamctl status --json || (($? == 3)); }
+status_row() { status_json | jq -r --arg dataset "$1" ".datasets[] | select(.dataset == \$dataset) | ${2:-.}"; }
+# status_says DATASET REGEX
+status_says() { [[ $(status_row "$1" '.why | join("; ")') =~ $2 ]]; }
+
+# has_more DATASET COUNT: snapshots of its own than so many.
+has_more() { (($(snaps "$1" | wc -l) > $2)); }
+
+# unheld DATASET: the snapshots of it and of what is below that nothing holds.
+unheld() { zfs list -H -o name,userrefs -t snapshot -r "$1" | awk '$2 == 0 { print $1 }'; }
+all_held() { [[ -z $(unheld "$1") ]]; }
+
+# kept_held DATASET: whether zam holds all that its policy keeps, by `zamctl explain`.
+kept_held() {
+    [[ -z $(zamctl explain "$1" --json |
+        jq -r '.snapshots[] | select(.managed and (.expired | not) and (.holds | index("zam") | not)) | .snapshot') ]]
+}
+
+# lost_firsts DATASET PERIOD: of all snapshots that were ever taken of it on schedule, by the pool's own history: those that came first
+# in their bucket of PERIOD seconds, and are gone. A tier that keeps one in each period has none.
+lost_firsts() {
+    local dataset=$1 period=$2 there taken tag when bucket last=
+    # in this order: what is listed was taken before the history is read
+    there=$(snaps "$dataset")
+    taken=$(zpool history -i "${dataset%%/*}" | grep -oE " snapshot $dataset@zam-[0-9]{8}T[0-9]{6}Z " | sed 's/.*@zam-//')
+    for tag in $taken; do
+        [[ ! zam-$tag > $(tail -n 1 <<<"$there") ]] || break
+        when=$(date -u -d "${tag:0:4}-${tag:4:2}-${tag:6:2} ${tag:9:2}:${tag:11:2}:${tag:13:2}" +%s)
+        bucket=$((when / period))
+        [[ $bucket != "$last" ]] || continue
+        last=$bucket
+        grep -qx "zam-$tag" <<<"$there" || echo "$dataset@zam-$tag"
+    done
+}
+
 # The image tells zam that the clock is synchronised, as systemd-timesyncd would; there is no time server in here.
 clock_synced() { mkdir -p /run/systemd/timesync && touch /run/systemd/timesync/synchronized; }
 clock_unsynced() { rm -f /run/systemd/timesync/synchronized; }

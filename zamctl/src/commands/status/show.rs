@@ -8,7 +8,7 @@ use crate::{
 use serde::Serialize;
 use std::fmt::Write as _;
 use zam_names::{DatasetName, UnixTime};
-use zam_protocol::{PoolStatus, Role, WorkerState};
+use zam_protocol::{PoolStatus, Role, Tick, WorkerState};
 
 impl Gathered {
     /// For people.
@@ -166,6 +166,17 @@ struct JsonPool {
     doing: Option<String>,
     last_listing: Option<String>,
     last_error: Option<String>,
+    last_tick: Option<JsonTick>,
+}
+
+#[derive(Serialize)]
+struct JsonTick {
+    when: String,
+    datasets: u32,
+    done: u32,
+    atomic: bool,
+    processes: u32,
+    milliseconds: u32,
 }
 
 fn json_daemon(daemon: &Daemon) -> JsonDaemon {
@@ -226,7 +237,13 @@ fn json_pool(role: Role, pool: &PoolStatus) -> JsonPool {
         doing: work.map(|work| work.what.clone()),
         last_listing: pool.last_listing.map(words::stamp),
         last_error: pool.last_error.clone(),
+        last_tick: pool.last_tick.as_ref().map(json_tick),
     }
+}
+
+fn json_tick(tick: &Tick) -> JsonTick {
+    let Tick { when, datasets, done, atomic, processes, milliseconds } = *tick;
+    JsonTick { when: words::stamp(when), datasets, done, atomic, processes, milliseconds }
 }
 
 #[cfg(test)]
