@@ -167,9 +167,9 @@ fn holding_twice_is_done(stage: &Stage<'_>) -> Result<(), Trouble> {
 
 fn a_missing_snapshot_does_not_cost_the_others_their_hold(stage: &Stage<'_>) -> Result<(), Trouble> {
     stage.script("create $/a $/b\n allow zam-c1 both hold $\n snapshot $/a@x $/b@x")?;
-    let gone = ("$/a@gone $/gone@x", Refusal::NotFound);
-    stage.hold(RIGHTFUL, "t", "$/a@x $/a@gone $/gone@x $/b@x")?.did("$/a@x $/b@x", &[gone.clone()])?;
-    stage.hold(RIGHTFUL, "t", "$/a@gone $/gone@x")?.did("", &[gone])?;
+    let gone = [("$/a@gone $/gone@x", Refusal::NotFound)];
+    stage.hold(RIGHTFUL, "t", "$/a@x $/a@gone $/gone@x $/b@x")?.did("$/a@x $/b@x", &gone)?;
+    stage.hold(RIGHTFUL, "t", "$/a@gone $/gone@x")?.did("", &gone)?;
     equal("held", &(stage.holds("$/a@x")?, stage.holds("$/b@x")?), &("t".to_owned(), "t".to_owned()))
 }
 
