@@ -40,7 +40,7 @@ recursive = true
 exclude = ["cache"]
 snapshot-period = "20s"
 prune-period = "5s"
-keep = { hourly = 48, daily = 30 }
+windows = [{ max-age = "2d", period = "20s" }, { max-age = "2w", period = "1h" }]
 TOML
 ok "a config of at most eight lines" test "$(wc -l </etc/zam/zam.toml)" -le 8
 ok "zamctl check" zamctl check
@@ -61,7 +61,7 @@ note "systemctl status: $(systemctl show -p StatusText --value zamd-snap)"
 
 section "removed, purged"
 ok "dpkg -r" dpkg -r zam
-assert_eq "nothing runs" "" "$(pgrep -a zamd- || true)"
+assert_eq "nothing runs" "" "$(pgrep -a -u zam-snap,zam-prune || true)"
 before=$(snapshots)
 ok "there are snapshots" test -n "$before"
 ok "notes stay, for who installs it again" test -s /var/lib/zam/snap/notes.json

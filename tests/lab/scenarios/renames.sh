@@ -9,8 +9,7 @@ zam_up <<'TOML'
 snapshot-period = "5s"
 prune-period = "5s"
 silence = 0
-keep = { hourly = 48 }
-at-least = 1000
+windows = [{ max-age = "1d", period = "1s" }]
 [[managed-datasets]]
 source = "tank/a"
 [[managed-datasets]]
@@ -66,7 +65,7 @@ ok "zamctl uninstall --print" zamctl uninstall --print
 ok "| sh" sh -c 'zamctl uninstall --print | sh -e'
 before=$(zfs list -H -o name,guid -t snapshot -r tank)
 ok "there are snapshots" test -n "$before"
-assert_eq "nothing runs" "" "$(pgrep -a zamd- || true)"
+assert_eq "nothing runs" "" "$(pgrep -a -u zam-snap,zam-prune || true)"
 assert_eq "no hold but the pin" "$pin zam-keep" \
     "$(zfs list -H -o name -t snapshot -r tank | xargs zfs holds -H | awk '{ print $1, $2 }')"
 assert_eq "no grant" "" "$(for dataset in $(zfs list -H -o name -r tank); do zfs allow "$dataset"; done | grep zam- || true)"

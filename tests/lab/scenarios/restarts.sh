@@ -21,7 +21,6 @@ more() { (($($1) > $2)); }
 pid() { systemctl show -p MainPID --value "$1"; }
 worker() { pgrep -P "$(pid "$1")" -f 'worker tank'; }
 notes_good() { jq -e . /var/lib/zam/{snap,prune}/notes.json; }
-known() { jq -r '.. | objects | keys[]' /var/lib/zam/prune/notes.json | grep -cE '^[0-9]{10,}$' || true; }
 
 section "at work"
 ok "snapshots come, and go" wait_for 400 more dead 0
@@ -46,7 +45,7 @@ for daemon in zamd-snap zamd-prune; do
     ok "$daemon has one" wait_for 120 worker $daemon
     main=$(pid $daemon) old=$(worker $daemon)
     kill -9 "$old"
-    another() { [[ $(worker $daemon) != "$old" ]]; }
+    another() { local now; now=$(worker $daemon) && [[ $now != "$old" ]]; }
     ok "it gets another" wait_for 120 another
     assert_eq "the daemon is the same" "$main" "$(pid $daemon)"
 done

@@ -17,13 +17,13 @@ silence = 0
 windows = [{ max-age = "20s", period = "4s" }, { max-age = "2m", period = "20s" }]
 TOML
 
-# Lines of GUID, name, when it expires.
+# Lines of GUID, name, when it will expire. Of what has expired `explain` says when that was seen, which is a little later.
 FORECASTS=$(mktemp)
 forecast() {
     local dataset
     for dataset in tank/a tank/a/vol; do
         zamctl explain "$dataset" --json |
-            jq -r --arg dataset $dataset '.snapshots[] | "\(.guid) \($dataset)@\(.snapshot) \(.expires | fromdate)"' >>"$FORECASTS"
+            jq -r --arg dataset $dataset '.snapshots[] | select(.expired | not) | "\(.guid) \($dataset)@\(.snapshot) \(.expires | fromdate)"' >>"$FORECASTS"
     done
 }
 destroyed() { journalctl OP=destroy OUTCOME=done -o json; }
@@ -32,7 +32,6 @@ some_died() { forecast; (($(destroyed | wc -l) >= 12)); }
 section "for a while"
 ok "snapshots come" wait_for 300 has_more tank/a 1
 forecast
-at=$(zamctl explain tank/a --at +60s --json | jq -r '.at | fromdate')
 ahead=$(zamctl explain tank/a --at +60s --json)
 ok "and go" wait_for 900 some_died
 zamctl explain tank/a || true
@@ -40,9 +39,9 @@ zamctl explain tank/a || true
 section "what was said is what happened"
 sort -u -o "$FORECASTS" "$FORECASTS"
 note "forecasts of $(wc -l <"$FORECASTS") snapshots, $(destroyed | wc -l) deaths"
-assert_eq "no forecast ever changed" "" "$(cut -d ' ' -f 1 "$FORECASTS" | uniq -d)"
+assert_eq "no forecast ever changed, whatever came later" "" "$(cut -d ' ' -f 1 "$FORECASTS" | uniq -d)"
 assert_eq "looking ahead says the same as the forecasts" "" \
-    "$(jq -r --argjson at "$at" '.snapshots[] | select(.expired != ((.expires | fromdate) <= (.at | fromdate))) | .snapshot' <<<"$ahead")"
+    "$(jq -r '(.at | fromdate) as $at | .snapshots[] | select(.expired != ((.expires | fromdate) <= $at)) | .snapshot' <<<"$ahead")"
 over() { awk -v now="$(date +%s)" '$3 <= now { print $2 }' "$FORECASTS"; }
 all_gone() { local name; for name in $1; do if exists "$name"; then return 1; fi; done; }
 ok "all that was to be over by now goes" wait_for 300 all_gone "$(over)"
