@@ -9,7 +9,7 @@
 #   --bin DIR       programs, in the guest as $ZAM_LAB/bin/
 #   --keep          leaves the guest of the last scenario running, to look at
 #
-# Each scenario starts from the same saved machine. Logs: target/lab/SUITE/NAME.log (ZAM_LAB_LOGS overrides the
+# Two suites run side by side. Each scenario starts from the same saved machine. Logs: target/lab/SUITE/NAME.log (ZAM_LAB_LOGS overrides the
 # folder), and when one fails the guest's journal beside it. Fails if a scenario failed, if one that scenarios.txt
 # names for the suite did not run, or if scenarios/ has one that scenarios.txt does not name.
 # A scenario may say `# timeout: SECONDS` (default 1800).
@@ -18,14 +18,14 @@ set -euo pipefail
 # shellcheck source=tests/lab/guest.sh
 source "$(dirname "${BASH_SOURCE[0]}")/guest.sh"
 
-SUITES=() ONLY=() DEB='' BIN='' KEEP=
+SUITES=() ONLY=() DEB='' BIN='' KEEP='' PASS=()
 while (($#)); do
     case $1 in
     --suite) SUITES+=("${2:?}") && shift 2 ;;
-    --only) ONLY+=("${2:?}") && shift 2 ;;
-    --deb) DEB=$(realpath -e "${2:?}") && shift 2 ;;
-    --bin) BIN=$(realpath -e "${2:?}") && shift 2 ;;
-    --keep) KEEP=1 && shift ;;
+    --only) ONLY+=("${2:?}") && PASS+=("$1" "$2") && shift 2 ;;
+    --deb) DEB=$(realpath -e "${2:?}") && PASS+=("$1" "$DEB") && shift 2 ;;
+    --bin) BIN=$(realpath -e "${2:?}") && PASS+=("$1" "$BIN") && shift 2 ;;
+    --keep) KEEP=1 && PASS+=("$1") && shift ;;
     *) sed -n '2,/^set/s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
     esac
 done
@@ -35,6 +35,24 @@ SCENARIOS=$LAB_DIR/scenarios
 LOGS=${ZAM_LAB_LOGS:-$(cd "$LAB_DIR/../.." && pwd)/target/lab}
 mkdir -p "$LOGS"
 RESULTS=() PASSED=0 FAILED=0
+
+if ((${#SUITES[@]} > 1)); then
+    children=() status=0
+    for suite in "${SUITES[@]}"; do
+        ZAM_LAB_PART=1 "${BASH_SOURCE[0]}" --suite "$suite" ${PASS[@]+"${PASS[@]}"} > >(exec tee "$LOGS/$suite.out") &
+        children+=($!)
+    done
+    trap 'kill "${children[@]}" 2>/dev/null; wait; exit 130' INT TERM
+    for child in "${children[@]}"; do wait "$child" || status=1; done
+    sleep 0.5 # the last lines are still on their way through tee
+    echo
+    for suite in "${SUITES[@]}"; do sed '1,/^$/d' "$LOGS/$suite.out" | grep -vE '^(lab:|$)' || true; done
+    echo
+    for suite in "${SUITES[@]}"; do tail -n 1 "$LOGS/$suite.out"; done | awk '
+        /^lab: [0-9]+ passed, [0-9]+ failed$/ { p += $2; f += $4; n++ }
+        END { printf "lab: %d passed, %d failed\n", p, f; exit !(p && n == '"${#SUITES[@]}"') }' || status=1
+    exit $status
+fi
 
 result() { # SUITE NAME VERDICT SECONDS
     RESULTS+=("$(printf '%-10s %-28s %-10s %5s s' "$@")")
@@ -166,4 +184,5 @@ echo
 printf '%s\n' ${RESULTS[@]+"${RESULTS[@]}"}
 echo
 echo "lab: $PASSED passed, $FAILED failed"
-((FAILED == 0 && PASSED > 0))
+# a run that ran nothing has failed; a part of one may have had nothing to do
+((FAILED == 0 && PASSED + ${ZAM_LAB_PART:-0} > 0))
