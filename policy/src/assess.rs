@@ -204,6 +204,7 @@ impl<'a> Assessment<'a> {
     #[must_use]
     pub fn observe(&self) -> DatasetNotes {
         let mut notes = self.notes.clone();
+        notes.seen = Some(self.now);
         let first_look = notes.accepted.is_none();
         self.forget_the_gone(&mut notes);
         if first_look {
@@ -213,16 +214,16 @@ impl<'a> Assessment<'a> {
         for (index, snapshot) in self.dataset.snapshots.iter().enumerate() {
             let expired = self.verdicts[index].expired(self.now) && !(self.silent && self.ages_out(index));
             let all = notes.expired.entry(snapshot.guid).or_default();
-            let known = all.iter_mut().find(|expiry| expiry.rule == digest);
-            let unheld = snapshot.holds.is_empty().then_some(self.now);
-            match known {
-                None if expired => {
-                    let aged_out = self.ages_out(index);
-                    all.push(Expiry { rule: digest, seen: self.now, unheld, aged_out });
-                }
-                Some(known) if expired => known.unheld = unheld.and(known.unheld.or(unheld)),
-                _ if !expired && !self.silent => all.retain(|expiry| expiry.rule != digest),
-                _ => {}
+            let unheld = (expired && snapshot.holds.is_empty()).then_some(self.now);
+            for expiry in all.iter_mut() {
+                // A grace runs under one rule, while nothing holds: whatever interrupts it makes it begin anew.
+                expiry.unheld = unheld.filter(|_| expiry.rule == digest).and(expiry.unheld.or(unheld));
+            }
+            if expired && all.iter().all(|expiry| expiry.rule != digest) {
+                let aged_out = self.ages_out(index);
+                all.push(Expiry { rule: digest, seen: self.now, unheld, aged_out });
+            } else if !expired && !self.silent {
+                all.retain(|expiry| expiry.rule != digest);
             }
         }
         notes.expired.retain(|_, all| !all.is_empty());
@@ -263,12 +264,16 @@ impl<'a> Assessment<'a> {
             return;
         }
         let foretold = accepted.map(|rule| judge::judge(rule, &self.dataset.snapshots, self.notes, grace, self.now));
+        // What the accepted rule would have kept as one of its newest was not foretold to go either.
+        let newest = accepted.map_or(0, |rule| rule.at_least as usize);
         self.unforetold = (0..self.verdicts.len())
             .filter(|&i| {
                 let verdict = &self.verdicts[i];
                 !matches!(verdict.reason, Reason::LetGo | Reason::Manual)
                     && verdict.expired(self.now)
-                    && !foretold.as_ref().is_some_and(|verdicts| verdicts[i].expired(self.now))
+                    && !foretold
+                        .as_ref()
+                        .is_some_and(|verdicts| verdicts[i].expired(self.now) && i + newest < self.verdicts.len())
             })
             .collect();
         let older = competitors.saturating_sub(1);
@@ -306,8 +311,12 @@ impl<'a> Assessment<'a> {
             .collect()
     }
 
-    /// Drops notes on snapshots that are gone.
+    /// Drops notes on snapshots that are gone. A listing without any is no proof of that: a rename in the middle of it looks
+    /// the same.
     fn forget_the_gone(&self, notes: &mut DatasetNotes) {
+        if self.dataset.snapshots.is_empty() {
+            return;
+        }
         let there: BTreeSet<Guid> = self.dataset.snapshots.iter().map(|snapshot| snapshot.guid).collect();
         notes.expired.retain(|guid, _| there.contains(guid));
         notes.adrift.retain(|guid| there.contains(guid));

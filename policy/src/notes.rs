@@ -53,6 +53,9 @@ pub struct DatasetNotes {
     /// Since when root has paused the entry for this dataset (`zamctl unhold`).
     #[serde(default)]
     pub paused: Option<UnixTime>,
+    /// When it was last looked at.
+    #[serde(default)]
+    pub seen: Option<UnixTime>,
     /// The name it had when it was last seen, which tells a rename.
     #[serde(default)]
     pub name: Option<DatasetName>,

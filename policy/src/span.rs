@@ -126,7 +126,7 @@ impl Span {
         let index = match self.unit {
             Unit::Second | Unit::Minute | Unit::Hour => local.div_euclid(count * self.unit.seconds()),
             Unit::Day => local.div_euclid(86_400 * count),
-            Unit::Week => (local + 3 * 86_400).div_euclid(604_800 * count),
+            Unit::Week => local.saturating_add(3 * 86_400).div_euclid(604_800 * count),
             Unit::Month => months(local).div_euclid(count),
             Unit::Year => months(local).div_euclid(12 * count),
         };

@@ -81,6 +81,32 @@ fn a_wrong_window_can_be_taken_back_for_a_day_with_all_that_it_expired() {
 }
 
 #[test]
+fn a_rule_that_comes_back_finds_no_old_grace() {
+    let narrow = format!("{ONE_DAY}\nbrake = 100");
+    let mut world = after(TEN_DAYS, 24 * 6);
+    let wide = world.entry.clone();
+    world.entry = entry("UTC", &narrow);
+    live(&mut world, 3);
+    world.entry = wide;
+    live(&mut world, 24 * 2);
+    let died = world.graves.len();
+    world.entry = entry("UTC", &narrow);
+    live(&mut world, 23);
+    assert_eq!(world.graves.len(), died, "the grace began with the rule's return");
+    live(&mut world, 3);
+    assert!(world.graves.len() > died, "and ended a day later");
+}
+
+#[test]
+fn fewer_of_the_newest_is_a_death_that_nobody_foretold() {
+    let keys = "silence = 0\nat-least = 200\nwindows = [{ max-age = \"1d\", period = \"1h\" }]";
+    let mut world = after(keys, 24 * 6);
+    world.entry = entry("UTC", &keys.replace("200", "1"));
+    live(&mut world, 48);
+    assert!(world.assess(&world.prune).brake.is_some() && world.graves.is_empty());
+}
+
+#[test]
 fn the_brake_stops_deaths_that_nobody_foretold_until_they_are_approved() {
     let mut world = after(TEN_DAYS, 24 * 6);
     world.entry = entry("UTC", ONE_DAY);

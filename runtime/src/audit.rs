@@ -3,7 +3,13 @@
 
 use crate::Role;
 use std::{fmt, io};
-use tracing_subscriber::{Layer, filter::{LevelFilter, Targets}, fmt::layer, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{
+    Layer,
+    filter::{LevelFilter, Targets},
+    fmt::layer,
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 use zam_names::Guid;
 
 /// Starts logging: to the journal with fields if standard error leads there (`JOURNAL_STREAM`), else as text to standard error.

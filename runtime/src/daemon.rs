@@ -17,6 +17,8 @@ use zam_names::PoolName;
 use zam_protocol::{Ask, Door, Peer};
 use zam_zfs::Open;
 
+/// How often a pool's task that ended by a bug is looked for.
+const REVIVE: std::time::Duration = std::time::Duration::from_secs(30);
 /// Bad usage or bad config.
 const BAD_CONFIG: u8 = 2;
 
@@ -120,6 +122,7 @@ async fn serve_until_stopped<D: Daemon>(
                 systemd::ready(&pools.line());
             }
             () = watchdog.due() => watchdog.pet(),
+            () = tokio::time::sleep(REVIVE) => pools.revive(),
         }
     }
     systemd::stopping();
@@ -161,12 +164,28 @@ impl<D: Daemon> Pools<D> {
                 self.shared.wake(&pool);
                 continue;
             }
-            let stop = CancellationToken::new();
-            let orders = self.shared.enter(pool.clone());
-            let keeper = Keeper::new(pool.clone(), self.shared.clone());
-            let task = tokio::task::spawn_local(keeper.run(orders, stop.clone()));
-            self.tasks.insert(pool, (stop, task));
+            self.begin(pool);
         }
+    }
+
+    /// Replaces tasks that ended, which they only do by a bug.
+    fn revive(&mut self) {
+        let dead: Vec<PoolName> =
+            self.tasks.iter().filter(|(_, (_, task))| task.is_finished()).map(|(pool, _)| pool.clone()).collect();
+        for pool in dead {
+            tracing::error!(%pool, "the pool's task ended, which is a bug; starting it again");
+            self.tasks.remove(&pool);
+            self.shared.leave(&pool);
+            self.begin(pool);
+        }
+    }
+
+    fn begin(&mut self, pool: PoolName) {
+        let stop = CancellationToken::new();
+        let orders = self.shared.enter(pool.clone());
+        let keeper = Keeper::new(pool.clone(), self.shared.clone());
+        let task = tokio::task::spawn_local(keeper.run(orders, stop.clone()));
+        self.tasks.insert(pool, (stop, task));
     }
 
     /// Lets each round that is under way end, and no new one begin.

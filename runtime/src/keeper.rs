@@ -8,7 +8,11 @@ pub use pool::{Acted, Call, Fresh, Hands, Held, Listing, Reply, chain, serve};
 pub use shared::{Errand, Order, PoolView, Shared};
 
 use crate::{clock, worker::Worker};
-use std::{collections::BTreeMap, rc::Rc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+    time::Duration,
+};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use zam_names::{Dataset, DatasetName, Guid, PoolName, SnapshotName, UnixTime};
@@ -68,10 +72,12 @@ pub struct Keeper<P: Part> {
     processes: [u32; 2],
 }
 
-/// How long a pool is left alone at most: a clock that is set, or a pool that is imported, is noticed within it.
+/// Within how many seconds a clock that is set, or a pool that is imported, is noticed.
 const NAP: i64 = 30;
 /// How often everything is asked again, holds and marks that others changed included, in seconds.
-const REFRESH: i64 = 3600;
+const REFRESH: i64 = 6 * 3600;
+/// How long notes on a dataset are kept after it was last seen, in seconds.
+const FORGET: i64 = 90 * 86_400;
 /// How long a worker may take for one answer, plus a share for each snapshot.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -86,23 +92,25 @@ impl<P: Part> Keeper<P> {
     /// Keeps the pool until told to stop: a round when one is due, or when somebody asks for something.
     pub async fn run(mut self, mut errands: mpsc::UnboundedReceiver<Errand<P>>, stop: CancellationToken) {
         let mut waiting = Vec::new();
-        loop {
+        while !stop.is_cancelled() {
             while let Ok(errand) = errands.try_recv() {
                 take(errand, &mut waiting);
             }
             let again = self.visit(std::mem::take(&mut waiting)).await;
-            let now = clock::wall().unwrap_or(again);
-            let nap = again.since(now).clamp(1, NAP).unsigned_abs();
-            // To the second: names are, and so are the ticks that people set.
-            let nap = Duration::from_secs(nap).saturating_sub(clock::into_second());
             tokio::select! {
-                () = stop.cancelled() => return,
+                () = stop.cancelled() => {}
+                () = sleep_until(again) => {}
                 errand = errands.recv() => match errand {
                     Some(errand) => take(errand, &mut waiting),
-                    None => return,
+                    None => break,
                 },
-                () = tokio::time::sleep(nap) => {}
             }
+        }
+        while let Ok(errand) = errands.try_recv() {
+            take(errand, &mut waiting);
+        }
+        for order in waiting {
+            self.shared.end(order.job, Err("the daemon stops, or the config no longer speaks of the pool".to_owned()));
         }
     }
 
@@ -119,7 +127,7 @@ impl<P: Part> Keeper<P> {
                     let hint = if entry.absent_expected { "" } else { ": `zpool import` brings it back" };
                     format!("pool {} is not imported{hint}", self.name)
                 });
-                self.shared.fail(&jobs, &format!("pool {} is not imported", self.name));
+                self.fail(&jobs, &format!("pool {} is not imported", self.name));
                 self.shared.view(&self.name, |view| {
                     view.worker = WorkerState::Absent;
                     view.rows = rows;
@@ -141,7 +149,7 @@ impl<P: Part> Keeper<P> {
             }
             Err(error) => {
                 tracing::error!(pool = %self.name, error, "the round over the pool failed");
-                self.shared.fail(&jobs, &error);
+                self.fail(&jobs, &error);
                 self.shared.view(&self.name, |view| view.last_error = Some(error));
                 later
             }
@@ -166,7 +174,11 @@ impl<P: Part> Keeper<P> {
             self.refreshed = Some(now);
         }
         self.datasets = listing.datasets;
-        self.shared.view(&self.name, |view| view.last_listing = Some(now));
+        let guard = self.guard();
+        self.shared.view(&self.name, |view| {
+            view.last_listing = Some(now);
+            view.guard = guard;
+        });
         Ok(true)
     }
 
@@ -178,7 +190,19 @@ impl<P: Part> Keeper<P> {
         if names.is_empty() {
             return Ok(());
         }
+        let asked: BTreeSet<SnapshotName> = names.iter().cloned().collect();
         let listing = self.listing("look at snapshots", Call::Look(names)).await?;
+        for dataset in asked.iter().map(SnapshotName::dataset).collect::<BTreeSet<_>>() {
+            let seen = listing.datasets.iter().find(|seen| seen.name == *dataset);
+            let some = seen.is_some_and(|seen| {
+                seen.snapshots.iter().any(|s| seen.name_of(s).is_ok_and(|name| asked.contains(&name)))
+            });
+            if !some {
+                // Renamed, exported, destroyed: nothing is to be concluded from what is missing.
+                self.refreshed = None;
+                return Err(format!("{dataset} changed while it was looked at; the next round sees it as it is"));
+            }
+        }
         for seen in listing.datasets {
             if let Some(known) = self.datasets.iter_mut().find(|known| known.name == seen.name) {
                 *known = seen;
@@ -228,6 +252,13 @@ impl<P: Part> Keeper<P> {
         answer.map_err(|error| chain(&error))
     }
 
+    /// Says of those of these jobs that have no end yet that they failed.
+    fn fail(&self, jobs: &[JobId], why: &str) {
+        for job in jobs {
+            self.shared.end(*job, Err(why.to_owned()));
+        }
+    }
+
     /// Each dataset that an entry covers, with that entry.
     pub fn managed<'a>(&'a self, config: &'a Config) -> impl Iterator<Item = (&'a Dataset, &'a Entry)> {
         self.datasets.iter().filter_map(|dataset| match config.entry_for(&dataset.name, dataset.kind) {
@@ -259,13 +290,18 @@ impl<P: Part> Keeper<P> {
 
     /// Why nothing may die in this pool now, if that is so.
     pub fn guard(&self) -> Option<String> {
-        let prefix = &self.shared.config().prefix;
-        let made = |snapshot: &zam_names::Snapshot| match tags::maker(prefix, &snapshot.tag) {
-            Maker::Schedule(date) => Some(date),
+        let config = self.shared.config();
+        let made = |dataset: &Dataset, snapshot: &zam_names::Snapshot| match tags::maker(&config.prefix, &snapshot.tag)
+        {
+            Maker::Schedule(date) => Some((date, dataset.name_of(snapshot).ok()?)),
             _ => None,
         };
-        let newest = self.datasets.iter().flat_map(|d| &d.snapshots).filter_map(made).max();
-        self.shared.guard(newest)
+        let newest = self.managed(&config).flat_map(|(d, _)| d.snapshots.iter().filter_map(move |s| made(d, s))).max();
+        let newest_date = newest.as_ref().map(|(date, _)| *date);
+        let why = self.shared.guard(newest_date)?;
+        // Without it there is nothing to say, so it is that one's date.
+        let Some((_, name)) = newest.filter(|_| self.shared.guard(None).is_none()) else { return Some(why) };
+        Some(format!("{why}, {name}: set the clock, or as root `zfs release zam {name}` and `zfs destroy {name}`"))
     }
 
     /// Looks at each managed dataset and writes down what must be remembered, before anything is done about it. Nothing is
@@ -278,6 +314,15 @@ impl<P: Part> Keeper<P> {
             return Ok(false);
         }
         let mut notes = self.shared.notes_mut();
+        if !self.datasets.is_empty() {
+            // Pools of one name take turns, and a rename can hide a dataset from a listing: notes outlive that.
+            let gone = |guid: &Guid, notes: &DatasetNotes| {
+                notes.name.as_ref().is_some_and(|name| name.pool() == self.name)
+                    && notes.seen.is_some_and(|seen| now.since(seen) > FORGET)
+                    && !self.datasets.iter().any(|dataset| dataset.guid == *guid)
+            };
+            notes.get_mut().datasets.retain(|guid, notes| !gone(guid, notes));
+        }
         for (dataset, entry) in self.managed(config) {
             let seen = {
                 let old = notes.get().datasets.get(&dataset.guid).cloned().unwrap_or_default();
@@ -295,6 +340,23 @@ impl<P: Part> Keeper<P> {
         let notes = self.shared.notes();
         let noted = |dataset: &Dataset| Some((dataset.guid, notes.get().datasets.get(&dataset.guid)?.clone()));
         self.datasets.iter().filter_map(noted).collect()
+    }
+}
+
+/// Sleeps until the wall clock shows this instant, or was set back. Wakes now and then to look at it: a timer counts by a
+/// clock that nobody sets and that stands still in sleep.
+async fn sleep_until(instant: UnixTime) {
+    let mut seen = None;
+    loop {
+        let Ok(now) = clock::wall() else { return tokio::time::sleep(Duration::from_secs(1)).await };
+        // Not without any pause, whatever the caller says.
+        if seen.is_some_and(|seen| now >= instant || now < seen) {
+            return;
+        }
+        seen = Some(now);
+        let nap = instant.since(now).clamp(1, NAP).unsigned_abs();
+        // To the second: names are, and so are the ticks that people set.
+        tokio::time::sleep(Duration::from_secs(nap).saturating_sub(clock::into_second())).await;
     }
 }
 

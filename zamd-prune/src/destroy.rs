@@ -15,7 +15,7 @@ pub async fn destroy(
     keeper: &mut Keeper<Prune>,
     targets: &[Target],
     now: UnixTime,
-    uid: Option<u32>,
+    asked: impl Fn(&Target) -> Option<u32>,
 ) -> Result<(Vec<Target>, Vec<String>), String> {
     let (mut gone, mut failed) = (Vec::new(), Vec::new());
     for batch in targets.chunks(BATCH) {
@@ -23,13 +23,13 @@ pub async fn destroy(
             return Err("the worker answered something else than what became of a destroy".to_owned());
         };
         for target in &batch.done {
-            log(target, uid, Outcome::Done);
+            log(target, asked(target), Outcome::Done);
             let deaths = keeper.memory.deaths.entry(target.name.dataset().clone()).or_insert((0, now));
             *deaths = (deaths.0 + 1, now);
         }
         for failure in &batch.failed {
             let why = failure.why.to_string();
-            log(&failure.what, uid, Outcome::Failed(&why));
+            log(&failure.what, asked(&failure.what), Outcome::Failed(&why));
             let hint = match failure.why {
                 zam_zfs::Refusal::NotPermitted => " (`zamctl grant --check` says which grant is missing)",
                 _ => "",

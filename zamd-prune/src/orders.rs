@@ -4,10 +4,7 @@ use crate::Prune;
 use zam_names::{DatasetName, Guid, Target, UnixTime};
 use zam_policy::assess::Assessment;
 use zam_protocol::{EndOrder, prune::PruneOrder};
-use zam_runtime::{
-    jobs::State,
-    keeper::{Keeper, Order},
-};
+use zam_runtime::keeper::{Keeper, Order};
 
 /// An order to a pool.
 pub enum Wish {
@@ -28,13 +25,7 @@ pub fn note(keeper: &mut Keeper<Prune>, orders: Vec<Order<Prune>>, now: UnixTime
             Wish::Expire(target) => expire(keeper, target, now),
             Wish::SetEnd(wish) => set_end(keeper, wish),
         };
-        match done {
-            Ok(line) => {
-                keeper.shared.jobs.say(order.job.0, line);
-                keeper.shared.jobs.finish(order.job.0, State::Done);
-            }
-            Err(why) => keeper.shared.fail(&[order.job], &why),
-        }
+        keeper.shared.end(order.job, done.map(|line| vec![line]));
     }
     left
 }
@@ -70,7 +61,7 @@ fn set_end(keeper: &Keeper<Prune>, wish: &EndOrder) -> Result<String, String> {
 /// Whether a dataset is meant by one of the orders.
 pub fn is_meant(orders: &[Order<Prune>], dataset: &DatasetName, which: impl Fn(&PruneOrder) -> bool) -> bool {
     orders.iter().any(|order| match &order.what {
-        Wish::Prune(wish) => which(wish) && wish.dataset.as_ref().is_none_or(|scope| dataset.below(scope).is_some()),
+        Wish::Prune(wish) => which(wish) && wish.dataset.as_ref().is_none_or(|scope| dataset == scope),
         _ => false,
     })
 }

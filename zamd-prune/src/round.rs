@@ -15,7 +15,6 @@ use zam_protocol::{
 };
 use zam_runtime::{
     clock,
-    jobs::State,
     keeper::{Keeper, Order, Round},
 };
 
@@ -84,14 +83,21 @@ async fn prune(
     if meant.is_empty() {
         return Ok(Done::default());
     }
+    // Whether or not it may be acted on: the next look is a period away.
+    keeper.memory.looked.extend(meant.iter().map(|guid| (*guid, now)));
     if let Some(guard) = keeper.guard() {
         return Ok(Done { guard: Some(guard), ..Done::default() });
     }
     // Holds, clones and marks change without a stamp that tells: of all that has expired they are asked again, right before.
     let expired = expired(keeper, config, meant, now);
     keeper.look(expired).await?;
-    keeper.observe(config, now)?;
-    keeper.memory.looked.extend(meant.iter().map(|guid| (*guid, now)));
+    if !keeper.observe(config, now)? {
+        return Ok(Done { guard: keeper.guard(), ..Done::default() });
+    }
+    if *keeper.shared.config() != *config {
+        // A policy that came in the meantime is not acted against: the next round judges by it.
+        return Ok(Done::default());
+    }
     let notes = keeper.notes();
     let mut targets = Vec::new();
     for (dataset, entry) in keeper.managed(config).filter(|(dataset, _)| meant.contains(&dataset.guid)) {
@@ -103,8 +109,12 @@ async fn prune(
     for dataset in datasets {
         keeper.memory.failures.remove(&dataset);
     }
-    let uid = orders.first().map(|order| order.uid);
-    let (gone, failed) = destroy::destroy(keeper, &targets, now, uid).await?;
+    let asked = |target: &Target| {
+        let by =
+            |order: &&Order<Prune>| orders::is_meant(std::slice::from_ref(*order), target.name.dataset(), |_| true);
+        orders.iter().find(by).map(|order| order.uid)
+    };
+    let (gone, failed) = destroy::destroy(keeper, &targets, now, asked).await?;
     Ok(Done { gone, failed, guard: None })
 }
 
@@ -123,17 +133,17 @@ fn expired(keeper: &Keeper<Prune>, config: &Config, meant: &[Guid], now: UnixTim
 /// Tells those who asked what became of it.
 fn answer(keeper: &Keeper<Prune>, orders: Vec<Order<Prune>>, done: &Done) {
     for order in orders {
-        let jobs = &keeper.shared.jobs;
-        if let Some(guard) = &done.guard {
-            keeper.shared.fail(&[order.job], &format!("nothing is destroyed: {guard}"));
-            continue;
-        }
         let meant = |target: &&Target| orders::is_meant(std::slice::from_ref(&order), target.name.dataset(), |_| true);
-        for target in done.gone.iter().filter(meant) {
-            jobs.say(order.job.0, format!("destroyed {}", target.name));
-        }
-        done.failed.iter().for_each(|line| jobs.say(order.job.0, line));
-        jobs.finish(order.job.0, if done.failed.is_empty() { State::Done } else { State::Failed });
+        let gone: Vec<String> =
+            done.gone.iter().filter(meant).map(|target| format!("destroyed {}", target.name)).collect();
+        keeper.shared.end(
+            order.job,
+            match &done.guard {
+                Some(guard) => Err(format!("nothing is destroyed: {guard}")),
+                None if done.failed.is_empty() => Ok(gone),
+                None => Err(gone.into_iter().chain(done.failed.iter().cloned()).collect::<Vec<_>>().join("; ")),
+            },
+        );
     }
 }
 

@@ -37,6 +37,7 @@ impl prune::Prune for Desk {
     async fn prune(self, _: Context, order: PruneOrder) -> Result<JobId, Refused> {
         match order.dataset.clone() {
             Some(dataset) => {
+                self.shared.covered(&dataset)?;
                 let title = format!("prune {dataset}");
                 self.shared.order(&dataset.pool(), self.peer.uid, title, Wish::Prune(order))
             }

@@ -5,16 +5,17 @@ use crate::{
     round::{forget_holds, of},
     take::{self, Cause},
 };
-use zam_names::{Dataset, DatasetName, Guid, HOLD_TAG, KEEP_TAG, Snapshot, SnapshotName, Target, UnixTime};
-use zam_policy::{assess::Assessment, notes::Pin, tags};
+use zam_names::{Dataset, DatasetName, Guid, HOLD_TAG, KEEP_TAG, SnapTag, Snapshot, SnapshotName, Target, UnixTime};
+use zam_policy::{
+    assess::Assessment,
+    notes::Pin,
+    tags::{self, Maker},
+};
 use zam_protocol::{
-    EndOrder, JobId, Reach,
+    EndOrder, Reach,
     snap::{KeepOrder, SnapshotOrder, Unhold, UnholdOrder},
 };
-use zam_runtime::{
-    jobs::State,
-    keeper::{Keeper, Order},
-};
+use zam_runtime::keeper::{Keeper, Order};
 
 /// An order to a pool.
 pub enum Wish {
@@ -59,7 +60,7 @@ pub async fn serve(keeper: &mut Keeper<Snap>, orders: &mut Vec<Order<Snap>>, now
             }
         };
         asked.changed = true;
-        end(keeper, order.job, done);
+        keeper.shared.end(order.job, done);
     }
     *orders = open;
     Ok(asked)
@@ -70,24 +71,13 @@ pub fn finish(keeper: &Keeper<Snap>, orders: Vec<Order<Snap>>, released: &[Targe
     let guard = keeper.guard();
     for order in orders {
         let Wish::Release(scope) = &order.what else { continue };
-        let within = |target: &&Target| scope.as_ref().is_none_or(|scope| target.name.dataset().below(scope).is_some());
+        let within = |target: &&Target| scope.as_ref().is_none_or(|scope| target.name.dataset() == scope);
         let lines: Vec<String> = released.iter().filter(within).map(|t| format!("released {}", t.name)).collect();
         let done = match &guard {
             Some(why) => Err(format!("nothing is released: {why}")),
             None => Ok(lines),
         };
-        end(keeper, order.job, done);
-    }
-}
-
-fn end(keeper: &Keeper<Snap>, job: JobId, done: Result<Vec<String>, String>) {
-    let jobs = &keeper.shared.jobs;
-    match done {
-        Ok(lines) => {
-            lines.into_iter().for_each(|line| jobs.say(job.0, line));
-            jobs.finish(job.0, State::Done);
-        }
-        Err(why) => keeper.shared.fail(&[job], &why),
+        keeper.shared.end(order.job, done);
     }
 }
 
@@ -106,11 +96,18 @@ async fn snapshot(
         Reach::Only => dataset.name == wish.dataset,
         Reach::Below => dataset.name.below(&wish.dataset).is_some(),
     };
-    let datasets: Vec<(DatasetName, bool)> = keeper
-        .managed(&config)
-        .filter(|(dataset, _)| meant(dataset))
-        .map(|(dataset, entry)| (dataset.name.clone(), entry.hold))
-        .collect();
+    let mut datasets: Vec<(DatasetName, bool)> = Vec::new();
+    for (dataset, entry) in keeper.managed(&config).filter(|(dataset, _)| meant(dataset)) {
+        let by_windows = |tag: &SnapTag| {
+            matches!(tags::maker(&config.prefix, tag), Maker::Schedule(_))
+                || entry.rule.adopt.iter().any(|pattern| pattern.matches(tag.as_str()))
+        };
+        if wish.name.as_ref().is_some_and(by_windows) {
+            let why = "a snapshot of that name would go by the windows, like one taken on schedule";
+            return Err(format!("{tag} is no name for a snapshot by hand on {}: {why}; take another", dataset.name));
+        }
+        datasets.push((dataset.name.clone(), entry.hold));
+    }
     if datasets.is_empty() {
         return Err(format!("{} is not there, or no entry covers it", wish.dataset));
     }
@@ -143,9 +140,12 @@ async fn keep(keeper: &mut Keeper<Snap>, uid: u32, wish: &KeepOrder, now: UnixTi
 
 async fn unkeep(keeper: &mut Keeper<Snap>, uid: u32, name: &SnapshotName) -> Result<Vec<String>, String> {
     let Some((dataset, guid)) = find(keeper, name) else { return Err(gone(name)) };
-    let target = Target { name: name.clone(), guid };
+    let targets = take::unmarked(keeper, vec![Target { name: name.clone(), guid }]).await?;
+    if targets.is_empty() {
+        return Err(marked(&[name.to_string()]));
+    }
     let tag = KEEP_TAG.parse().map_err(|error: zam_names::NameError| error.to_string())?;
-    let batch = take::release(keeper, tag, vec![target], Cause { why: "zamctl unkeep", uid: Some(uid) }).await?;
+    let batch = take::release(keeper, tag, targets, Cause { why: "zamctl unkeep", uid: Some(uid) }).await?;
     if batch.failed.is_empty() {
         keeper.shared.note(dataset, |notes| drop(notes.kept.remove(&guid)))?;
     }
@@ -204,16 +204,35 @@ async fn unhold(keeper: &mut Keeper<Snap>, uid: u32, wish: &UnholdOrder, now: Un
         return Ok(lines);
     }
     // Holds that others' hands put on since the last listing are meant too.
+    let names: Vec<SnapshotName> =
+        datasets.iter().flat_map(|d| d.snapshots.iter().filter_map(|s| d.name_of(s).ok())).collect();
+    keeper.look(names).await?;
+    let datasets: Vec<Dataset> =
+        keeper.datasets.iter().filter(|now| datasets.iter().any(|meant| meant.guid == now.guid)).cloned().collect();
     let held = |dataset: &Dataset| -> Vec<Target> {
         let target = |s: &Snapshot| Some(Target { name: dataset.name_of(s).ok()?, guid: s.guid });
         dataset.snapshots.iter().filter(|s| s.is_held_by(HOLD_TAG)).filter_map(target).collect()
     };
-    let targets: Vec<Target> = datasets.iter().flat_map(held).collect();
+    let held: Vec<Target> = datasets.iter().flat_map(held).collect();
+    let targets = take::unmarked(keeper, held.clone()).await?;
+    let kept: Vec<String> =
+        held.iter().filter(|target| !targets.contains(target)).map(|target| target.name.to_string()).collect();
     let cause = Cause { why: "zamctl unhold", uid: Some(uid) };
     let batch = take::release(keeper, take::zam_tag()?, targets, cause).await?;
     forget_holds(keeper, &batch.done, HOLD_TAG);
     lines.extend(batch.done.iter().map(|target| format!("released {}", target.name)));
-    failed_or(lines, batch.failed.iter().map(|failed| format!("{}: {}", failed.what.name, failed.why)))
+    let marked = (!kept.is_empty()).then(|| marked(&kept));
+    let failed = batch.failed.iter().map(|failed| format!("{}: {}", failed.what.name, failed.why));
+    failed_or(lines, failed.chain(marked))
+}
+
+/// Why these are not released.
+fn marked(names: &[String]) -> String {
+    format!(
+        "{} marked by somebody to be destroyed with the last hold, so zam keeps its own: `zfs release zam SNAPSHOT` as root \
+         ends it",
+        names.join(", ")
+    )
 }
 
 /// The lines if nothing failed; else what failed, after them.

@@ -96,24 +96,33 @@ async fn care(keeper: &mut Keeper<Snap>, now: UnixTime, all_now: bool) -> Result
     let mut looked: Vec<Guid> = Vec::new();
     for (dataset, entry) in keeper.managed(&config) {
         let seen = Assessment::new(dataset, entry, of(&notes, dataset), now);
-        hold.extend(seen.to_hold().into_iter().map(|target| target.name));
         let due = due(keeper, dataset, entry, &notes, now).look;
-        if trusted && (all_now || matches!(due, Some(Possible::At(at)) if at <= now)) {
+        if !all_now && !matches!(due, Some(Possible::At(at)) if at <= now) {
+            continue;
+        }
+        looked.push(dataset.guid);
+        hold.extend(seen.to_hold().into_iter().map(|target| target.name));
+        if trusted {
             candidates.extend(seen.to_release());
-            looked.push(dataset.guid);
         }
     }
     take::hold(keeper, take::zam_tag()?, hold, Cause::policy("kept by policy, and its hold was missing"))
         .await
         .map(drop)?;
     keeper.memory.looked.extend(looked.into_iter().map(|guid| (guid, now)));
-    end_pins(keeper, now).await?;
+    if trusted {
+        end_pins(keeper, now).await?;
+    }
     if candidates.is_empty() {
         return Ok(candidates);
     }
     // Holds, clones and marks change without a stamp that tells: they are asked again right before.
     keeper.look(candidates.iter().map(|target| target.name.clone()).collect()).await?;
     let mut targets = Vec::new();
+    if keeper.guard().is_some() || *keeper.shared.config() != config {
+        // The clock, or the policy, is another one than this round began with: the next round judges.
+        return Ok(targets);
+    }
     for (dataset, entry) in keeper.managed(&config) {
         let seen = Assessment::new(dataset, entry, of(&notes, dataset), now);
         targets.extend(seen.to_release().into_iter().filter(|target| candidates.contains(target)));
@@ -140,7 +149,7 @@ async fn end_pins(keeper: &mut Keeper<Snap>, now: UnixTime) -> Result<(), String
         return Ok(());
     }
     let tag = KEEP_TAG.parse().map_err(|error: zam_names::NameError| error.to_string())?;
-    let targets = ended.iter().map(|(_, target)| target.clone()).collect();
+    let targets = take::unmarked(keeper, ended.iter().map(|(_, target)| target.clone()).collect()).await?;
     let released =
         take::release(keeper, tag, targets, Cause::policy("the time of `zamctl keep --for` is over")).await?;
     for (dataset, target) in ended.iter().filter(|(_, target)| released.done.contains(target)) {
@@ -180,7 +189,7 @@ fn due(
     let paused = of(notes, dataset).paused.is_some().then_some(Obstacle::Paused);
     let tried = keeper.memory.tried.get(&dataset.guid).copied();
     let last = newest(dataset, entry, now).max(tried);
-    let splay = share_of_splay(entry.splay, dataset.name.pool().as_str());
+    let splay = share_of_splay(entry.splay, &keeper.shared.host);
     let snapshot = entry.snapshot_period.map(|period| next_possible(&Task { period, splay, last }, now, zone, paused));
     let last = keeper.memory.looked.get(&dataset.guid).copied();
     let look = entry.prune_period.map(|period| next_possible(&Task { period, splay: 0, last }, now, zone, paused));

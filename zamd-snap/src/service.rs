@@ -87,6 +87,7 @@ impl snap::Snap for Desk {
         let uid = self.peer.uid;
         match dataset {
             Some(dataset) => {
+                self.shared.covered(&dataset)?;
                 let title = format!("release {dataset}");
                 self.shared.order(&dataset.pool(), uid, title, Wish::Release(Some(dataset)))
             }

@@ -2,8 +2,8 @@
 //! for the status.
 
 use crate::{Snap, hands::Act};
-use std::collections::{BTreeMap, HashSet};
-use zam_names::{DatasetName, HOLD_TAG, HoldTag, SnapTag, SnapshotName, Target};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use zam_names::{DatasetName, Guid, HOLD_TAG, HoldTag, SnapTag, SnapshotName, Target};
 use zam_runtime::{
     audit::{self, Op, Outcome},
     keeper::{Acted, Keeper},
@@ -119,6 +119,20 @@ pub async fn release(
         keeper.memory.failures.insert(failed.what.name.dataset().clone(), problem);
     }
     Ok(batch)
+}
+
+/// Of these, those that somebody did not mark to be destroyed with their last hold, as of right now: to release a marked one
+/// is to destroy it. The marked ones are told in the audit trail, and the status shows the mark.
+pub async fn unmarked(keeper: &mut Keeper<Snap>, targets: Vec<Target>) -> Result<Vec<Target>, String> {
+    keeper.look(targets.iter().map(|target| target.name.clone()).collect()).await?;
+    let marked: BTreeSet<Guid> =
+        keeper.datasets.iter().flat_map(|dataset| &dataset.snapshots).filter(|s| s.deferred).map(|s| s.guid).collect();
+    for target in targets.iter().filter(|target| marked.contains(&target.guid)) {
+        let why = "it is marked to be destroyed with its last hold, so its holds stay";
+        let act = audit::Act::new(Op::Refuse, &target.name, "release", Outcome::Failed(why));
+        audit::Act { guid: Some(target.guid), ..act }.log();
+    }
+    Ok(targets.into_iter().filter(|target| !marked.contains(&target.guid)).collect())
 }
 
 async fn by_name(

@@ -124,7 +124,7 @@ impl Index {
             let listed = rows.get(&dataset.name).into_iter().flatten();
             new.extend(listed.filter(|(_, guid, _)| !known.contains(guid)).cloned());
         }
-        let mut found = about(lister, named_date, &new)?;
+        let mut found = about(lister, named_date, trust, &new)?;
 
         // Nothing fails from here on.
         let mut old: HashMap<Guid, Vec<Snapshot>> =
@@ -197,13 +197,16 @@ enum Trust {
 }
 
 /// Everything about new snapshots: from their names and the list of their holds where the name has a date (no process, a
-/// fast ioctl each), else from the slow listing. Gone ones are left out.
+/// fast ioctl each) and a listing went before, else from the slow listing. Gone ones are left out.
 fn about(
     lister: &dyn Lister,
     named_date: NamedDate<'_>,
+    trust: Trust,
     new: &[Row],
 ) -> Result<HashMap<SnapshotName, Snapshot>, Error> {
-    let (dated, undated): (Vec<&Row>, Vec<&Row>) = new.iter().partition(|(name, ..)| named_date(name.tag()).is_some());
+    // A snapshot that was just made has no clones and no marks; of one that may be old, the slow listing alone knows.
+    let is_young = |row: &&Row| trust == Trust::Stamps && named_date(row.0.tag()).is_some();
+    let (dated, undated): (Vec<&Row>, Vec<&Row>) = new.iter().partition(is_young);
     let names = |rows: &[&Row]| rows.iter().map(|row| row.0.clone()).collect::<Vec<_>>();
     let mut found: HashMap<SnapshotName, Snapshot> = HashMap::new();
     if !undated.is_empty() {

@@ -15,7 +15,7 @@ use std::{
     path::PathBuf,
 };
 use tokio::sync::mpsc;
-use zam_names::{DatasetName, Guid, PoolName, UnixTime};
+use zam_names::{DatasetName, Guid, Kind, PoolName, UnixTime};
 use zam_policy::{
     config::{Config, Entry, Match},
     notes::{DatasetNotes, Notes, PlanId},
@@ -30,6 +30,15 @@ pub struct Order<P: Part> {
     pub uid: u32,
     /// What.
     pub what: P::Order,
+}
+
+/// A job under way.
+#[derive(Default)]
+struct Open {
+    /// How many pools are at it.
+    parts: usize,
+    /// Why it failed in some.
+    failures: Vec<String>,
 }
 
 /// What wakes a pool.
@@ -48,6 +57,8 @@ pub struct PoolView<R> {
     pub last_listing: Option<UnixTime>,
     /// What last went wrong, until something goes well.
     pub last_error: Option<String>,
+    /// Why nothing may die in it now.
+    pub guard: Option<String>,
     /// What the last round with something to do did.
     pub last_tick: Option<Tick>,
     /// Its datasets' rows of the status.
@@ -63,9 +74,12 @@ pub struct Shared<P: Part> {
     notes: RefCell<Store<Notes>>,
     clock: RefCell<Clock>,
     lost_notes: Option<String>,
+    /// The machine's name, which spreads the starts of many machines.
+    pub host: String,
     started: UnixTime,
     /// Who asked for what.
-    pub jobs: Jobs,
+    jobs: Jobs,
+    open: RefCell<BTreeMap<JobId, Open>>,
     pools: RefCell<BTreeMap<PoolName, PoolView<P::Row>>>,
     orders: RefCell<BTreeMap<PoolName, mpsc::UnboundedSender<Errand<P>>>>,
 }
@@ -94,8 +108,10 @@ impl<P: Part> Shared<P> {
             notes: RefCell::new(notes),
             clock: RefCell::new(clock),
             lost_notes,
+            host: nix::unistd::gethostname().unwrap_or_default().to_string_lossy().into_owned(),
             started,
             jobs: Jobs::default(),
+            open: RefCell::default(),
             pools: RefCell::default(),
             orders: RefCell::default(),
         })
@@ -170,7 +186,8 @@ impl<P: Part> Shared<P> {
     pub fn enter(&self, pool: PoolName) -> mpsc::UnboundedReceiver<Errand<P>> {
         let (sender, receiver) = mpsc::unbounded_channel();
         let worker = WorkerState::Idle;
-        let view = PoolView { worker, last_listing: None, last_error: None, last_tick: None, rows: Vec::new() };
+        let view =
+            PoolView { worker, last_listing: None, last_error: None, guard: None, last_tick: None, rows: Vec::new() };
         self.pools.borrow_mut().insert(pool.clone(), view);
         self.orders.borrow_mut().insert(pool, sender);
         receiver
@@ -197,12 +214,6 @@ impl<P: Part> Shared<P> {
         }
     }
 
-    /// Lets every pool look again.
-    pub fn wake_all(&self) {
-        let pools: Vec<PoolName> = self.orders.borrow().keys().cloned().collect();
-        pools.iter().for_each(|pool| self.wake(pool));
-    }
-
     /// Hands an order to the pool that it is about.
     ///
     /// # Errors
@@ -212,20 +223,54 @@ impl<P: Part> Shared<P> {
         let orders = self.orders.borrow();
         let sender = orders.get(pool).ok_or_else(|| Refused::NotManaged { dataset: pool.clone().into() })?;
         let job = JobId(self.jobs.start(uid, title).map_err(full)?);
-        if sender.send(Errand::Order(Order { job, uid, what })).is_err() {
-            self.fail(&[job], "the pool is no longer configured");
-        }
+        self.send(sender, job, uid, what);
         Ok(job)
     }
 
-    /// Hands an order to every pool; one job for each pool, of which the last is given.
+    /// Hands an order to every pool, as one job that ends when the last of them has done it.
     ///
     /// # Errors
     /// If there is no pool, or too many jobs are under way.
     pub fn order_all(&self, uid: u32, title: &str, what: impl Fn() -> P::Order) -> Result<JobId, Refused> {
-        let pools: Vec<PoolName> = self.orders.borrow().keys().cloned().collect();
-        let none = Refused::Invalid { what: title.to_owned(), why: "the config has no enabled entry".to_owned() };
-        pools.iter().fold(Err(none), |_, pool| self.order(pool, uid, title.to_owned(), what()))
+        let orders = self.orders.borrow();
+        if orders.is_empty() {
+            let why = "the config has no enabled entry".to_owned();
+            return Err(Refused::Invalid { what: title.to_owned(), why });
+        }
+        let full = |_| Refused::Busy { what: self.role.to_string(), why: "too many jobs are under way".to_owned() };
+        let job = JobId(self.jobs.start(uid, title).map_err(full)?);
+        for sender in orders.values() {
+            self.send(sender, job, uid, what());
+        }
+        Ok(job)
+    }
+
+    fn send(&self, sender: &mpsc::UnboundedSender<Errand<P>>, job: JobId, uid: u32, what: P::Order) {
+        self.open.borrow_mut().entry(job).or_default().parts += 1;
+        if sender.send(Errand::Order(Order { job, uid, what })).is_err() {
+            self.end(job, Err("the pool is no longer configured".to_owned()));
+        }
+    }
+
+    /// Says what became of a job in one pool; with its last pool the job ends. Nothing happens to one that has ended.
+    pub fn end(&self, job: JobId, done: Result<Vec<String>, String>) {
+        let mut open = self.open.borrow_mut();
+        let Some(state) = open.get_mut(&job) else { return };
+        state.parts = state.parts.saturating_sub(1);
+        match done {
+            Ok(lines) => lines.into_iter().for_each(|line| self.jobs.say(job.0, line)),
+            Err(why) => state.failures.push(why),
+        }
+        if state.parts > 0 {
+            return;
+        }
+        let failures = std::mem::take(&mut state.failures);
+        open.remove(&job);
+        if failures.is_empty() {
+            return self.jobs.finish(job.0, State::Done);
+        }
+        self.jobs.say(job.0, failures.join("; "));
+        self.jobs.finish(job.0, State::Failed);
     }
 
     /// Whether an entry covers this dataset as the config stands; a name alone, since it may be either kind.
@@ -253,14 +298,6 @@ impl<P: Part> Shared<P> {
         self.covered(dataset)
     }
 
-    /// Says of these jobs that they failed.
-    pub fn fail(&self, jobs: &[JobId], why: &str) {
-        for job in jobs {
-            self.jobs.say(job.0, why);
-            self.jobs.finish(job.0, State::Failed);
-        }
-    }
-
     /// How far a job is.
     ///
     /// # Errors
@@ -281,8 +318,11 @@ impl<P: Part> Shared<P> {
 
     /// Who serves.
     pub fn hello(&self, role: zam_protocol::Role) -> Hello {
-        let newest = None;
-        let clock = self.guard(newest).map(|why| format!("nothing is released or destroyed: {why}"));
+        let mut guards: Vec<String> = self.pools.borrow().values().filter_map(|view| view.guard.clone()).collect();
+        guards.extend(self.guard(None));
+        guards.sort();
+        guards.dedup();
+        let clock = guards.into_iter().map(|why| format!("nothing is released or destroyed: {why}"));
         Hello {
             role,
             build: env!("CARGO_PKG_VERSION").to_owned(),
@@ -325,9 +365,12 @@ impl<P: Part> Shared<P> {
     pub fn braked(&self, plan: zam_protocol::PlanId) -> Vec<Guid> {
         let config = self.config();
         let waits = |notes: &DatasetNotes| {
-            let entries = config.entries.iter().map(|entry| &entry.rule);
+            let Some(name) = &notes.name else { return false };
+            let kinds = [Kind::Filesystem, Kind::Volume].map(|kind| config.entry_for(name, kind));
+            let entries = kinds.into_iter().filter_map(Match::entry).map(|entry| &entry.rule);
             let accepted = notes.accepted.as_ref();
-            entries.into_iter().any(|rule| accepted != Some(rule) && PlanId::of_change(accepted, rule) == plan)
+            let mut entries = entries;
+            entries.any(|rule| accepted != Some(rule) && PlanId::of_change(accepted, rule) == plan)
         };
         self.notes().get().datasets.iter().filter(|(_, notes)| waits(notes)).map(|(guid, _)| *guid).collect()
     }

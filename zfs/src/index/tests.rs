@@ -180,7 +180,9 @@ fn a_full_refresh_asks_about_everything() {
     bench.asked(Trust::Stamps, 10);
     bench.script("hold theirs tank/b@z5");
     let asked = bench.asked(Trust::Nothing, 20);
-    assert_eq!(asked, ["pool tank", "details tank/a@mine", "holds tank/a@z5 tank/b@z5"]);
+    // Marks and clones too, which no stamp tells of.
+    let details = asked.iter().find(|asked| asked.starts_with("details ")).unwrap();
+    assert!(["tank/a@mine", "tank/a@z5", "tank/b@z5"].iter().all(|name| details.contains(name)), "{asked:?}");
     assert!(bench.index.datasets()[2].snapshots[0].is_held_by("theirs"));
 }
 
