@@ -38,8 +38,9 @@ lab_qemu_args() {
     local base=$1 disk=$2 port=$3
     # shellcheck disable=SC2054 # the commas are QEMU's
     LAB_QEMU_ARGS=(
-        # A stock kernel hangs under some nested KVMs, so this is emulation, everywhere the same.
-        -machine pc -accel "tcg,thread=multi" -cpu Westmere -smp 2 -m 2048
+        # A stock kernel hangs under some nested KVMs, so this is emulation, everywhere the same. One CPU: a second one
+        # costs more than it gives as soon as the host has other things to do.
+        -machine pc -accel "tcg,thread=multi" -cpu Westmere -smp 1 -m 2048
         -nodefaults -no-user-config -display none -no-reboot
         -kernel "$base/vmlinuz" -initrd "$base/initrd.img"
         -append "root=/dev/vda rw console=ttyS0 quiet mitigations=off net.ifnames=0 panic=-1 audit=0"

@@ -58,6 +58,8 @@ recipe_configure() {
         install -d "$tree/etc/systemd/system/$unit.service.d"
         printf '[Service]\nTimeoutSec=900\n' >"$tree/etc/systemd/system/$unit.service.d/lab.conf"
     done
+    printf 'ExecStart=\nExecStart=udevadm settle --timeout=800\n' \
+        >>"$tree/etc/systemd/system/systemd-udev-settle.service.d/lab.conf"
     install -d "$tree/etc/systemd/system.conf.d"
     printf '[Manager]\nDefaultTimeoutStartSec=900\nDefaultTimeoutStopSec=300\nDefaultDeviceTimeoutSec=900\n' \
         >"$tree/etc/systemd/system.conf.d/lab.conf"
@@ -151,13 +153,18 @@ apt_add_backports() {
     echo "$codename-backports"
 }
 
-host_packages() {
-    local tool suite missing=()
+missing_packages() {
+    local tool
     declare -A from=([mmdebstrap]=mmdebstrap [qemu-system-x86_64]=qemu-system-x86 [qemu-img]=qemu-utils
         [mke2fs]=e2fsprogs [ssh]=openssh-client [socat]=socat [flock]=util-linux)
     for tool in "${!from[@]}"; do
-        command -v "$tool" >/dev/null || missing+=("${from[$tool]}")
+        command -v "$tool" >/dev/null || printf '%s\n' "${from[$tool]}"
     done
+}
+
+host_packages() {
+    local suite missing
+    mapfile -t missing < <(missing_packages)
     ((${#missing[@]})) || return 0
     lab_say "installing on this machine: ${missing[*]}"
     command -v apt-get >/dev/null || { lab_die "no apt-get here: install ${missing[*]} by hand"; return; }
@@ -222,12 +229,19 @@ mkdir -p "$LAB_CACHE"
 recipe=$({ echo "$SUITE $DISK_SIZE ${PACKAGES[*]}"; declare -f recipe_configure recipe_build; } | digest)
 base=$LAB_CACHE/$SUITE-$recipe
 
+machine() { { declare -f lab_qemu_args save_booted; qemu-system-x86_64 --version; } | digest; }
+
+# What is there needs no lock: one build must not keep other guests waiting.
+if ! missing_packages | grep -q . && saved=booted-$(machine).qcow2 && [[ -f $base/$saved ]]; then
+    echo "$base/$saved"
+    exit
+fi
+
 # One build at a time for a suite; who waited finds it done.
 exec 8>"$LAB_CACHE/$SUITE.lock"
 flock 8
 host_packages
-machine=$({ declare -f lab_qemu_args save_booted; qemu-system-x86_64 --version; } | digest)
-saved=booted-$machine.qcow2
+saved=booted-$(machine).qcow2
 
 if [[ ! -f $base/$saved ]]; then
     trap cleanup EXIT
