@@ -22,7 +22,7 @@ cases! {
 }
 
 fn without_any_grant_nothing_is_done(stage: &Stage<'_>) -> Result<(), Trouble> {
-    stage.script("create $/a $/b\n snapshot $/a@x $/b@x\n hold t $/a@x\n allow zam-c1 both snapshot $")?;
+    stage.script("create $/a $/b\n snapshot $/a@x $/b@x\n hold t $/a@x $/b@x\n allow zam-c1 both snapshot $")?;
     let (names, new) = ("$/a@x $/b@x", "$/a@y $/b@y");
     let denied = [(names, Refusal::NotPermitted)];
     stage.snapshot(OTHER, new)?.did("", &[(new, Refusal::NotPermitted)])?;
