@@ -203,7 +203,10 @@ async fn unhold(keeper: &mut Keeper<Snap>, uid: u32, wish: &UnholdOrder, now: Un
     if paused.is_none() {
         return Ok(lines);
     }
-    // Holds that others' hands put on since the last listing are meant too.
+    // What the tick of this very round took is meant too, and holds that others' hands put on since the last listing.
+    keeper.list().await?;
+    let datasets: Vec<Dataset> =
+        keeper.datasets.iter().filter(|now| datasets.iter().any(|meant| meant.guid == now.guid)).cloned().collect();
     let names: Vec<SnapshotName> =
         datasets.iter().flat_map(|d| d.snapshots.iter().filter_map(|s| d.name_of(s).ok())).collect();
     keeper.look(names).await?;
