@@ -147,7 +147,7 @@ lab_ssh_opts() {
     LAB_SSH=(-F none -i "$LAB_I/key" -o "ControlPath=$LAB_I/ssh" -o BatchMode=yes -o LogLevel=ERROR
         -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o GlobalKnownHostsFile=/dev/null
         -o ConnectTimeout=180 -o Compression=no -o ServerAliveInterval=30 -o ServerAliveCountMax=20
-        -o GSSAPIAuthentication=no)
+        -o GSSAPIAuthentication=no -o KexAlgorithms=curve25519-sha256 -o Ciphers=chacha20-poly1305@openssh.com)
     LAB_PORT=$(cat "$LAB_I/port")
 }
 
