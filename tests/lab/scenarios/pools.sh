@@ -39,7 +39,8 @@ ok "on both" wait_for 300 has_more dozer/mail 0
 section "a pool is exported"
 ok "zpool export" wait_for 120 zpool export dozer
 ok "status says so" wait_for 300 status_says dozer 'pool dozer is not imported: .zpool import. brings it back'
-assert_eq "its worker too" absent "$(pool_state dozer)"
+is_absent() { [[ $(pool_state dozer) == absent ]]; }
+ok "its worker too" wait_for 120 is_absent
 assert_match "in words" 'pool dozer.* not imported' "$(zamctl status || true)"
 ok "tank goes on" goes_on tank/ok
 ok "zpool import" zpool import -d "$LAB_POOLS" dozer
