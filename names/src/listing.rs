@@ -1,6 +1,8 @@
 //! What a listing of a pool says: written by the `zfs` crate, judged by `policy`, shown by `zamctl`.
 
-use crate::{BookmarkName, CreateTxg, DatasetName, Guid, HoldTag, NameError, PoolName, SnapTag, SnapshotName, UnixTime};
+use crate::{
+    BookmarkName, CreateTxg, DatasetName, Guid, HoldTag, NameError, PoolName, SnapTag, SnapshotName, UnixTime,
+};
 use serde::{Deserialize, Serialize};
 
 /// What a dataset holds.

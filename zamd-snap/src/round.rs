@@ -97,12 +97,15 @@ async fn care(keeper: &mut Keeper<Snap>, now: UnixTime, all_now: bool) -> Result
     for (dataset, entry) in keeper.managed(&config) {
         let seen = Assessment::new(dataset, entry, of(&notes, dataset), now);
         let due = due(keeper, dataset, entry, &notes, now).look;
-        if !all_now && !matches!(due, Some(Possible::At(at)) if at <= now) {
-            continue;
+        let look = all_now || matches!(due, Some(Possible::At(at)) if at <= now);
+        // What failed is tried again at the next look, not in every round.
+        if look || !keeper.memory.failures.contains_key(&dataset.name) {
+            hold.extend(seen.to_hold().into_iter().map(|target| target.name));
         }
-        looked.push(dataset.guid);
-        hold.extend(seen.to_hold().into_iter().map(|target| target.name));
-        if trusted {
+        if look {
+            looked.push(dataset.guid);
+        }
+        if look && trusted {
             candidates.extend(seen.to_release());
         }
     }
