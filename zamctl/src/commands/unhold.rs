@@ -14,8 +14,8 @@ use zam_protocol::{
 
 /// Release zam's holds so that root can destroy or roll back by hand, and pause
 ///
-/// For root alone: `zfs destroy -r` and `zfs rollback -r` stop half way at held snapshots. While paused, zam takes, holds,
-/// releases and destroys nothing there; `--undo` goes on, and holds again what the policy keeps.
+/// For root alone: `zfs destroy -r` and `zfs rollback -r` stop half way at held snapshots. While paused, zam takes
+/// and holds nothing there, and destroys only what has expired; `--undo` goes on, and holds again what the policy keeps.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Which dataset
