@@ -48,6 +48,12 @@ never() {
     [[ $(held_ones) == "$BEFORE" ]] || assert_eq "$1: what is held is still there" "$BEFORE" "$(held_ones)"
 }
 
+# denied: the same, where the program says no by exit 255.
+denied() {
+    refused_with 'permission denied' "$@"
+    [[ $(held_ones) == "$BEFORE" ]] || assert_eq "$1: what is held is still there" "$BEFORE" "$(held_ones)"
+}
+
 for user in zam-snap zam-prune; do
     case $user in
     zam-snap) destroy=R-SNAP-1 shape=R-SNAP-2 props=R-SNAP-3 data=R-SNAP-4 pool=R-SNAP-5 ;;
@@ -88,9 +94,9 @@ for user in zam-snap zam-prune; do
     never "$shape mounts" as $user zfs mount tank/data/idle
 
     section "$user changes properties and grants"
-    never "$props $user sets a property" as $user zfs set readonly=on $child
-    never "$props sets a property of its own" as $user zfs set zam:x=y $child
-    never "$props sets one on a held snapshot" as $user zfs set zam:x=y $child@b
+    denied "$props $user sets a property" as $user zfs set readonly=on $child
+    denied "$props sets a property of its own" as $user zfs set zam:x=y $child
+    denied "$props sets one on a held snapshot" as $user zfs set zam:x=y $child@b
     never "$props inherits one" as $user zfs inherit mountpoint tank/data/mounted
     never "$props allows itself more" as $user zfs allow $user destroy,release,mount,allow tank/data
     never "$props allows everybody" as $user zfs allow -e destroy,mount tank/data
@@ -108,11 +114,11 @@ for user in zam-snap zam-prune; do
     never "$pool $user exports it" as $user zpool export -f tank
     never "$pool destroys it" as $user zpool destroy -f tank
     never "$pool adds to it" as $user zpool add -f tank /var/tmp/other.img
-    never "$pool attaches to it" as $user zpool attach -f tank "$LAB_POOLS/tank.img" /var/tmp/other.img
+    denied "$pool attaches to it" as $user zpool attach -f tank "$LAB_POOLS/tank.img" /var/tmp/other.img
     never "$pool takes a device offline" as $user zpool offline tank "$LAB_POOLS/tank.img"
     never "$pool clears it" as $user zpool clear tank
-    never "$pool sets a property" as $user zpool set comment=x tank
-    never "$pool gives it another guid" as $user zpool reguid tank
+    denied "$pool sets a property" as $user zpool set comment=x tank
+    denied "$pool gives it another guid" as $user zpool reguid tank
     never "$pool makes a checkpoint" as $user zpool checkpoint tank
     never "$pool scrubs it" as $user zpool scrub tank
     never "$pool reads its history" as $user zpool history -i tank
