@@ -27,6 +27,7 @@ free_ones() {
 }
 free_ones
 zfs clone $child@a tank/kid
+zfs bookmark tank/data@a 'tank/data#mark'
 zfs bookmark tank/data/child@a 'tank/data/child#mark'
 zfs send tank/data/child@a >/var/tmp/stream
 printf 'return 1\n' >/var/tmp/program.lua
@@ -73,7 +74,7 @@ for user in zam-snap zam-prune; do
     never "$destroy the volume with -R" as $user zfs destroy -R $vol
     never "$destroy the top with -r" as $user zfs destroy -r tank/data
     never "$destroy the pool's root with -R" as $user zfs destroy -R tank
-    never "$destroy a bookmark" as $user zfs destroy "$child#mark"
+    never "$destroy a bookmark" as $user zfs destroy 'tank/data#mark'
     # `-r` takes what nobody holds before it stops at what somebody does.
     free_ones
 
@@ -168,6 +169,7 @@ ok "it is there" exists $child@b
 systemctl stop zamd-snap zamd-prune
 section "what is not held stands behind two walls only: a shell as zam-prune is behind one"
 zfs create tank/data/bare
+ok "known limit: it destroys a bookmark below the granted dataset" as zam-prune zfs destroy "$child#mark"
 ok "known limit: it destroys a child without a held snapshot" as zam-prune zfs destroy tank/data/bare
 refused "but not the dataset that the entry names" as zam-prune zfs destroy tank/data
 
