@@ -126,6 +126,8 @@ for user in zam-snap zam-prune; do
     never "$pool runs a program in it" as $user zfs program tank /var/tmp/program.lua
 done
 
+# `rollback -r` takes them as well, before it stops.
+free_ones
 section "one key each"
 never "R-PRUNE-2 zam-prune takes a snapshot" as zam-prune zfs snapshot $child@mine
 never "R-PRUNE-2 holds" as zam-prune zfs hold mine $child@b
