@@ -24,11 +24,11 @@ snapshot-period = "2s"
 prune-period = "2s"
 grace = "2s"
 silence = 0
-windows = [{ max-age = "10s", period = "2s" }, { max-age = "1d", period = "20s" }]
+windows = [{ max-age = "10s", period = "2s" }, { max-age = "1d", period = "1m" }]
 TOML
 sync'
 
-for round in 1 2 3; do
+for round in 1 2; do
     section "power cut $round"
     ok "ticks and prunes are under way" there 'd=$(dead); t=$(taken); wait_for 600 more dead $d && wait_for 600 more taken $t'
     sleep "$((RANDOM % 2)).$((RANDOM % 10))"
@@ -41,7 +41,7 @@ for round in 1 2 3; do
     ok "ticks go on" there 't=$(taken); wait_for 600 more taken $t'
     ok "thinning goes on" there 'd=$(dead); wait_for 600 more dead $d'
     ok "what policy keeps is held" there 'for i in 1 5 8; do wait_for 300 kept_held tank/data/$i || exit 1; done'
-    assert_eq "and nothing of it is gone" "" "$(there 'for i in 1 5 8; do lost_firsts tank/data/$i 20; done')"
+    assert_eq "and nothing of it is gone" "" "$(there 'for i in 1 5 8; do lost_firsts tank/data/$i 60; done')"
 done
 
 section "in the end"
