@@ -75,7 +75,7 @@ pub struct Keeper<P: Part> {
 /// Within how many seconds a clock that is set, or a pool that is imported, is noticed.
 const NAP: i64 = 30;
 /// How often everything is asked again, holds and marks that others changed included, in seconds.
-const REFRESH: i64 = 6 * 3600;
+const REFRESH: i64 = 3600;
 /// How long notes on a dataset are kept after it was last seen, in seconds.
 const FORGET: i64 = 90 * 86_400;
 /// How long a worker may take for one answer, plus a share for each snapshot.
