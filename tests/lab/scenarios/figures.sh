@@ -6,7 +6,8 @@
 source "${ZAM_LAB:-/root/lab}/lib.sh"
 
 make_pool tank 512M -O mountpoint=none
-many() { for i in $(seq "$1"); do zfs create "$2/$i" || return; done; }
+# many COUNT PARENT: all at once, since each waits for a transaction
+many() { seq "$1" | xargs -P 16 -I% zfs create "$2/%"; }
 tick() { status_json | jq -r ".pools[] | select(.daemon == \"zamd-snap\") | .last_tick | $1"; }
 # last_is COUNT WHEN: the last tick was over so many datasets, and another than that of WHEN
 last_is() { [[ $(tick .datasets) == "$1" && $(tick .when) != "${2:-}" ]]; }
@@ -80,8 +81,9 @@ zamctl grant --print | sh -e
 systemctl start zamd-snap zamd-prune
 more=$(measure 300)
 note "processes, milliseconds:" $more
-assert_eq "a tick starts as many processes for 300 datasets as for ten" "$(cut -d ' ' -f 1 <<<"$ten" | tail -n 1)" \
-    "$(cut -d ' ' -f 1 <<<"$more" | tail -n 1)"
+# One more or less is how much had changed since the last look.
+most() { cut -d ' ' -f 1 <<<"$1" | sort -n | tail -n 1; }
+assert_eq "a tick starts as many processes for 300 datasets as for ten" "$(most "$ten")" "$(most "$more")"
 
 section "the figures"
 cat <<FIGURES
@@ -89,6 +91,6 @@ figures: $ZAM_LAB_SUITE, OpenZFS $(cat /sys/module/zfs/version), emulated; the m
 figures: a tick of zamd-snap over 100 datasets, listing and all: $zam
 figures: the bare lzc_snapshot and lzc_hold of the same names: $bare
 figures: sanoid --take-snapshots of the same datasets, no holds: $sanoid, starting $execs processes when there is nothing to take
-figures: processes of a tick over 10, 100, 300 datasets: $(for ticks in "$ten" "$hundred" "$more"; do cut -d ' ' -f 1 <<<"$ticks" | tail -n 1; done | xargs)
+figures: processes of a tick over 10, 100, 300 datasets: $(for ticks in "$ten" "$hundred" "$more"; do most "$ticks"; done | xargs)
 figures: milliseconds of a tick over 10, 100, 300 datasets: $(for ticks in "$ten" "$hundred" "$more"; do cut -d ' ' -f 2 <<<"$ticks" | median; done | xargs)
 FIGURES
