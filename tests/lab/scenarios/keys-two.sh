@@ -33,8 +33,9 @@ ok "all are held" wait_for 60 all_held
 section "a shell as zam-snap releases everything"
 systemctl stop zamd-snap
 kept=$(all | grep -v '@short')
+# Those that are held: on a slow machine @short may have been let go already.
 # shellcheck disable=SC2046 # words
-ok "with plain zfs" as zam-snap zfs release zam $(names)
+ok "with plain zfs" as zam-snap zfs release zam $(names | xargs zfs holds -H | cut -f 1)
 ok "nothing is held" none_held
 ok "control: zamd-prune is at work: it destroys what has expired" wait_for 240 gone tank/data/child@short
 note "six periods of prune and graces more"
