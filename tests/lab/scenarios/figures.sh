@@ -66,6 +66,7 @@ if [[ -x $ZAM_LAB/bin/lzc_tick ]]; then
         zfs list -H -o name -r tank/hundred | "$ZAM_LAB/bin/lzc_tick" "bare$i" | tee /dev/stderr | awk '{ print $4 + $6 }'
     done | median)
 fi
+mkdir -p /etc/sanoid
 printf '[tank/hundred]\nuse_template = lab\nrecursive = yes\n[template_lab]\nhourly = 1\ndaily = 0\nweekly = 0\nmonthly = 0\nyearly = 0\nautosnap = yes\nautoprune = no\n' >/etc/sanoid/sanoid.conf
 cp /usr/share/sanoid/sanoid.defaults.conf /etc/sanoid/ 2>/dev/null || true
 began=$(date +%s%3N)
