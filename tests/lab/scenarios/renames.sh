@@ -63,6 +63,8 @@ pin=tank/tree/y@$(snaps tank/tree/y | head -n 1)
 ok "somebody pins one" zamctl keep "$pin" --why "a lab"
 ok "zamctl uninstall --print" zamctl uninstall --print
 ok "| sh" sh -c 'zamctl uninstall --print | sh -e'
+# The first list is made before it stops the daemons, which go on taking and holding until then.
+ok "and what was taken meanwhile" sh -c 'zamctl uninstall --print | sh -e'
 before=$(zfs list -H -o name,guid -t snapshot -r tank)
 ok "there are snapshots" test -n "$before"
 assert_eq "nothing runs" "" "$(pgrep -a -u zam-snap,zam-prune || true)"
