@@ -36,7 +36,8 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Failure> {
     let mut text = String::from(
         "# Removes zam's holds and grants from the pools that are imported now. Destroys nothing. Read it, then run it as\n\
          # root: zamctl uninstall --print | sh\n\n\
-         # First the daemons, which would hold again what the policy keeps.\n\
+         # First the daemons, which would hold again what the policy keeps. Until then they go on: where they run now, do all\n\
+         # of this a second time, for what they take meanwhile.\n\
          systemctl disable --now zamd-snap-status.socket zamd-snap-control.socket zamd-snap.service\n\
          systemctl disable --now zamd-prune-status.socket zamd-prune-control.socket zamd-prune.service\n",
     );
