@@ -8,7 +8,7 @@ use crate::{
     notes::{DatasetNotes, Expiry, PlanId},
 };
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::{borrow::Cow, collections::BTreeSet};
 use zam_names::{Dataset, Guid, HOLD_TAG, HoldTag, Snapshot, Target, UnixTime};
 
 const DAY: i64 = 86_400;
@@ -71,7 +71,7 @@ pub enum Next {
 pub struct Assessment<'a> {
     dataset: &'a Dataset,
     entry: &'a Entry,
-    notes: &'a DatasetNotes,
+    notes: Cow<'a, DatasetNotes>,
     now: UnixTime,
     /// One for each snapshot of the dataset, at the same place.
     pub verdicts: Vec<Verdict>,
@@ -92,7 +92,12 @@ impl<'a> Assessment<'a> {
     pub fn new(dataset: &'a Dataset, entry: &'a Entry, notes: &'a DatasetNotes, now: UnixTime) -> Self {
         let grace = entry.grace.approximate_seconds();
         let rule = &entry.rule;
-        let verdicts = judge::judge(rule, &dataset.snapshots, notes, grace, now);
+        let mut notes = Cow::Borrowed(notes);
+        if notes.accepted.is_none() {
+            // The first look judges as all later ones will.
+            notes.to_mut().adrift.extend(adrift(dataset, entry));
+        }
+        let verdicts = judge::judge(rule, &dataset.snapshots, &notes, grace, now);
         let competing = |v: &Verdict| !matches!(v.reason, Reason::Foreign | Reason::Manual | Reason::LetGo);
         let competitors: Vec<usize> = (0..verdicts.len()).filter(|&i| competing(&verdicts[i])).collect();
         let keep = (rule.at_least as usize).min(competitors.len());
@@ -203,13 +208,9 @@ impl<'a> Assessment<'a> {
     /// be trusted, since expiry seen under a wrong clock would stay.
     #[must_use]
     pub fn observe(&self) -> DatasetNotes {
-        let mut notes = self.notes.clone();
+        let mut notes = DatasetNotes::clone(&self.notes);
         notes.seen = Some(self.now);
-        let first_look = notes.accepted.is_none();
         self.forget_the_gone(&mut notes);
-        if first_look {
-            notes.adrift.extend(self.adrift());
-        }
         let digest = self.digest;
         for (index, snapshot) in self.dataset.snapshots.iter().enumerate() {
             let expired = self.verdicts[index].expired(self.now) && !(self.silent && self.ages_out(index));
@@ -263,7 +264,7 @@ impl<'a> Assessment<'a> {
         if accepted == Some(rule) {
             return;
         }
-        let foretold = accepted.map(|rule| judge::judge(rule, &self.dataset.snapshots, self.notes, grace, self.now));
+        let foretold = accepted.map(|rule| judge::judge(rule, &self.dataset.snapshots, &self.notes, grace, self.now));
         // What the accepted rule would have kept as one of its newest was not foretold to go either.
         let newest = accepted.map_or(0, |rule| rule.at_least as usize);
         self.unforetold = (0..self.verdicts.len())
@@ -296,21 +297,6 @@ impl<'a> Assessment<'a> {
         }
     }
 
-    /// At a first look: what something else than policy may have kept alive beyond its end.
-    fn adrift(&self) -> Vec<Guid> {
-        let some_held = self.dataset.snapshots.iter().any(|s| s.is_held_by(HOLD_TAG));
-        self.dataset
-            .snapshots
-            .iter()
-            .filter(|snapshot| {
-                snapshot.clones > 0
-                    || snapshot.holds.iter().any(|tag| tag.as_str() != HOLD_TAG)
-                    || (self.entry.hold && some_held && !snapshot.is_held_by(HOLD_TAG))
-            })
-            .map(|snapshot| snapshot.guid)
-            .collect()
-    }
-
     /// Drops notes on snapshots that are gone. A listing without any is no proof of that: a rename in the middle of it looks
     /// the same.
     fn forget_the_gone(&self, notes: &mut DatasetNotes) {
@@ -324,6 +310,17 @@ impl<'a> Assessment<'a> {
         notes.let_go.retain(|guid, _| there.contains(guid));
         notes.kept.retain(|guid, _| there.contains(guid));
     }
+}
+
+/// At a first look: what something else than policy may have kept alive beyond its end.
+fn adrift(dataset: &Dataset, entry: &Entry) -> impl Iterator<Item = Guid> {
+    let some_held = dataset.snapshots.iter().any(|s| s.is_held_by(HOLD_TAG));
+    let pinned = move |snapshot: &&Snapshot| {
+        snapshot.clones > 0
+            || snapshot.holds.iter().any(|tag| tag.as_str() != HOLD_TAG)
+            || (entry.hold && some_held && !snapshot.is_held_by(HOLD_TAG))
+    };
+    dataset.snapshots.iter().filter(pinned).map(|snapshot| snapshot.guid)
 }
 
 /// Whether a dataset that should get snapshots has had none for the entry's number of periods.

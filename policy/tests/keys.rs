@@ -149,6 +149,22 @@ fn lost_notes_keep_more() {
 }
 
 #[test]
+fn the_first_look_judges_as_all_later_ones() {
+    let keys = "windows = [{ max-age = \"6h\", period = \"10m\" }, { period = \"1w\" }]\nat-least = 0\ngrace = \"2h\"\nbrake = 100";
+    let mut world = World::new(entry("UTC", keys), at("2026-05-28T20:26:40Z"));
+    let pinned = world.take();
+    world.hold(pinned, "mine");
+    world.now = world.now.plus(5 * 60);
+    let next = world.take();
+    world.now = world.now.plus(6 * HOUR);
+    world.take();
+    world.keys();
+    assert!(world.prune.expired.is_empty(), "what is pinned at a first look displaces nobody, then as later");
+    live(&mut world, 3);
+    assert!(world.lives(next));
+}
+
+#[test]
 fn silence_does_not_kill() {
     let mut world = after(TEN_DAYS, 24 * 12);
     let dead = world.graves.len();
