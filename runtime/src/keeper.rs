@@ -34,6 +34,8 @@ pub trait Part: Sized + 'static {
     type Row: Row + Clone + 'static;
     /// What it remembers of a pool while the daemon runs.
     type Memory: Default + 'static;
+    /// What its pools share while the daemon runs.
+    type Common: Default + 'static;
 
     /// One round over a pool that is there and was just listed. Gives the rows of the status and when to come again.
     fn round(

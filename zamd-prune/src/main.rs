@@ -29,6 +29,7 @@ impl Part for Prune {
     type Order = orders::Wish;
     type Row = PruneStatus;
     type Memory = round::Memory;
+    type Common = ();
 
     async fn round(keeper: &mut Keeper<Self>, orders: Vec<Order<Self>>) -> Result<Round<PruneStatus>, String> {
         round::round(keeper, orders).await

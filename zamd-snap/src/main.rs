@@ -29,6 +29,7 @@ impl Part for Snap {
     type Order = orders::Wish;
     type Row = SnapStatus;
     type Memory = round::Memory;
+    type Common = ();
 
     async fn round(keeper: &mut Keeper<Self>, orders: Vec<Order<Self>>) -> Result<Round<SnapStatus>, String> {
         round::round(keeper, orders).await

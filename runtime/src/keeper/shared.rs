@@ -76,6 +76,8 @@ pub struct Shared<P: Part> {
     lost_notes: Option<String>,
     /// The machine's name, which spreads the starts of many machines.
     pub host: String,
+    /// What the role's pools share.
+    pub common: P::Common,
     started: UnixTime,
     /// Who asked for what.
     jobs: Jobs,
@@ -109,6 +111,7 @@ impl<P: Part> Shared<P> {
             clock: RefCell::new(clock),
             lost_notes,
             host: nix::unistd::gethostname().unwrap_or_default().to_string_lossy().into_owned(),
+            common: P::Common::default(),
             started,
             jobs: Jobs::default(),
             open: RefCell::default(),
