@@ -1,9 +1,13 @@
 //! What each role may ask of ZFS. The types are the first fence: what zamd-snap holds has no destroy method.
 
-use crate::batch::{self, Batch, CallResult};
+use crate::batch::{self, Batch, CallResult, Refusal};
+use crate::copy::{ReceiveError, ReceiveStep, SendStep};
 use crate::{real::Real, sim::Sim};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use zam_names::{Bookmark, Dataset, DatasetName, Guid, HoldTag, Pool, PoolName, Snapshot, SnapshotName, Target};
+use zam_names::{
+    Bookmark, BookmarkName, Dataset, DatasetName, Guid, HoldTag, Pool, PoolName, Snapshot, SnapshotName, Target,
+};
 
 /// Why nothing could be learnt or done. What happened to single names is in a [`Batch`] instead.
 #[derive(Debug, thiserror::Error)]
@@ -158,6 +162,51 @@ pub trait Destroyer: Lister {
     /// Destroys each whose GUID is still the one meant; never deferred, never recursive, never forced. One that is gone
     /// already counts as done.
     fn destroy(&self, targets: &[Target]) -> Batch<Target>;
+}
+
+/// Making streams.
+pub trait Sender: Lister {
+    /// Bytes that the whole step will take, without regard to where it goes on. Needs no right.
+    ///
+    /// # Errors
+    /// If a snapshot or bookmark is missing.
+    fn estimate(&self, step: &SendStep) -> Result<u64, Refusal>;
+
+    /// Writes the stream, to its end. Nothing is written unless its first record names the GUIDs that are meant.
+    ///
+    /// # Errors
+    /// If ZFS refuses, or whoever reads has gone ([`Refusal::Other`]); a part may have been written.
+    fn send(&self, step: &SendStep, out: OwnedFd) -> Result<(), Refusal>;
+
+    /// Leaves a bookmark of each snapshot; one that is there already, of the same snapshot, counts as done.
+    fn bookmark(&self, marks: &[(Target, BookmarkName)]) -> Batch<BookmarkName>;
+}
+
+/// Taking streams: never by force, never with properties, always so that a cut one can go on.
+pub trait Receiver: Lister {
+    /// Takes the one announced stream that `stream`, a socket, pipe or file, brings, and waits for its end of file.
+    ///
+    /// # Errors
+    /// If the stream is not the announced one, was cut or damaged, if something follows it, or if ZFS refuses.
+    fn receive(&self, step: &ReceiveStep, stream: OwnedFd) -> Result<(), ReceiveError>;
+
+    /// Makes a filesystem for others to be received below; one that is there already is as good.
+    ///
+    /// # Errors
+    /// If ZFS refuses, for instance because its parent is missing.
+    fn placeholder(&self, dataset: &DatasetName) -> Result<(), Refusal>;
+
+    /// Puts the hold on each; one that has it already counts as done.
+    fn hold(&self, tag: &HoldTag, names: &[SnapshotName]) -> Batch<SnapshotName>;
+}
+
+/// Giving up what a cut receive left.
+pub trait Clearer {
+    /// Removes the partial receive of that dataset, and nothing else (`zfs receive -A`). Where there is none, that is fine.
+    ///
+    /// # Errors
+    /// If ZFS refuses.
+    fn clear(&self, dataset: &DatasetName) -> Result<(), Refusal>;
 }
 
 /// The single calls that a machine offers: each is all or nothing as far as ZFS is, and may fail without saying for whom.

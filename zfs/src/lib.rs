@@ -4,13 +4,16 @@
 
 mod batch;
 pub mod contract;
+mod copy;
 mod door;
 pub mod index;
 pub mod real;
 pub mod sim;
 
 pub use batch::{Batch, CallFailure, CallResult, Failed, Refusal};
+pub use copy::{CopyFacts, PartialFacts, ReceiveError, ReceiveStep, ResumePoint, SendFrom, SendStep, Shape};
 pub use door::{
-    Destroyer, Error, Grant, GrantScope, GrantWho, Keeper, Lister, Open, PruneDoor, Scope, SnapDoor, Snapshotter,
+    Clearer, Destroyer, Error, Grant, GrantScope, GrantWho, Keeper, Lister, Open, PruneDoor, Receiver, Scope, Sender,
+    SnapDoor, Snapshotter,
 };
 pub use real::processes_started;
