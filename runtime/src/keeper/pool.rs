@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::io;
-use zam_names::{Dataset, HoldTag, Pool, PoolName, SnapshotName, Target};
+use zam_names::{Bookmark, BookmarkName, Dataset, HoldTag, Pool, PoolName, SnapshotName, Target};
 use zam_policy::tags::{self, Maker};
-use zam_zfs::{Batch, Lister, index::Index};
+use zam_zfs::{Batch, CopyFacts, Lister, index::Index};
 
 /// What a worker is asked; `A` is what its role may do.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -60,6 +60,19 @@ pub enum Acted {
     Names(Batch<SnapshotName>),
     /// Of one that goes by identity: release, destroy.
     Targets(Batch<Target>),
+    /// Of one that goes by the bookmark's name.
+    Bookmarks(Batch<BookmarkName>),
+    /// Bytes of streams, as far as ZFS could estimate each.
+    Bytes(Vec<Option<u64>>),
+    /// What copying needs to know of a pool beside its snapshots.
+    Copies {
+        /// Its bookmarks.
+        bookmarks: Vec<Bookmark>,
+        /// Each dataset's encryption, room and partial receive.
+        facts: Vec<CopyFacts>,
+    },
+    /// Nothing came of it.
+    Failed(String),
 }
 
 /// A change to holds that a worker made itself, and so need not ask for.
@@ -140,6 +153,7 @@ fn note(index: &mut Index, acted: &Acted, held: &Held) {
     let names: Vec<SnapshotName> = match acted {
         Acted::Names(batch) => batch.done.clone(),
         Acted::Targets(batch) => batch.done.iter().map(|target| target.name.clone()).collect(),
+        _ => return,
     };
     match held {
         Held::On(tag) => index.note_held(&names, tag),

@@ -12,7 +12,7 @@ use crate::{
 use std::{
     cell::{Ref, RefCell, RefMut},
     collections::BTreeMap,
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 use tokio::sync::mpsc;
 use zam_names::{DatasetName, Guid, Kind, PoolName, UnixTime};
@@ -69,6 +69,10 @@ pub struct PoolView<R> {
 pub struct Shared<P: Part> {
     role: Role,
     file: PathBuf,
+    /// Where the role keeps its own files.
+    pub folder: PathBuf,
+    /// Where the roles' sockets are.
+    pub runtime_dir: PathBuf,
     live: RefCell<Live>,
     config: RefCell<ConfigState>,
     notes: RefCell<Store<Notes>>,
@@ -105,6 +109,8 @@ impl<P: Part> Shared<P> {
         Ok(Self {
             role,
             file: args.config.clone(),
+            folder: args.state_dir.join(role.folder()),
+            runtime_dir: args.runtime_dir.clone(),
             live: RefCell::new(live),
             config: RefCell::new(config),
             notes: RefCell::new(notes),
@@ -123,6 +129,11 @@ impl<P: Part> Shared<P> {
     /// The config in force.
     pub fn config(&self) -> Ref<'_, Config> {
         Ref::map(self.live.borrow(), Live::config)
+    }
+
+    /// The file that the config was read from.
+    pub fn config_file(&self) -> &Path {
+        &self.file
     }
 
     /// The notes.
