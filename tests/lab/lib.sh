@@ -12,6 +12,7 @@ export LC_ALL=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sb
 LAB_POOLS=/var/tmp/lab-pools
 LAB_OK=0
 LAB_FAILED=0
+LAB_LAST=$SECONDS
 
 lab_verdict() {
     local status=$?
@@ -34,20 +35,25 @@ trap 'printf "at %s:%s: %s\n" "${BASH_SOURCE[0]##*/}" "$LINENO" "$BASH_COMMAND"'
 # --- checks -----------------------------------------------------------------------------------------------------------
 
 # section TEXT: a heading in the log.
-section() { printf '\n== %s\n' "$*"; }
+section() { printf '\n== %s (at %s s)\n' "$*" "$SECONDS"; }
 
 # note TEXT: a line in the log.
 note() { printf '   %s\n' "$*"; }
 
 pass() {
     LAB_OK=$((LAB_OK + 1))
-    printf 'ok   %s\n' "$*"
+    printf 'ok   %s%s\n' "$*" "$(lab_took)"
+    LAB_LAST=$SECONDS
 }
 
 fail() {
     LAB_FAILED=$((LAB_FAILED + 1))
-    printf 'FAIL %s\n' "$*"
+    printf 'FAIL %s%s\n' "$*" "$(lab_took)"
+    LAB_LAST=$SECONDS
 }
+
+# Since the last check, where that is long: what a scenario spends its time on.
+lab_took() { ((SECONDS - LAB_LAST < 5)) || printf ' [%s s]' $((SECONDS - LAB_LAST)); }
 
 # lab_try CMD...: sets LAB_STATUS and LAB_OUTPUT. CMD may be a function.
 lab_try() {
