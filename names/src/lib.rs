@@ -19,7 +19,7 @@ mod name;
 
 pub use ids::{CreateTxg, Guid, UnixTime};
 pub use listing::{Bookmark, Dataset, Kind, Pool, Snapshot, Target};
-pub use name::{BookmarkName, DatasetName, HoldTag, NameError, PoolName, SnapTag, SnapshotName};
+pub use name::{BookmarkName, DatasetName, HoldTag, NameError, PoolName, RelPath, SnapTag, SnapshotName};
 
 /// The tag of zam's own holds: what the policy keeps carries it (`zfs holds`).
 pub const HOLD_TAG: &str = "zam";

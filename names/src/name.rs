@@ -91,6 +91,26 @@ name_type!(
         _ => Ok(()),
     }
 );
+name_type!(
+    /// Where a dataset is below some root, such as `data/home`: at least one component, and no way out of the root.
+    RelPath, "a path below a root", dataset
+);
+
+impl RelPath {
+    /// The dataset there below `root`.
+    ///
+    /// # Errors
+    /// If its full name is longer than 255 bytes.
+    pub fn below(&self, root: &DatasetName) -> Result<DatasetName, NameError> {
+        format!("{root}/{}", self.0).try_into()
+    }
+
+    /// Where it is below `root`; none for what is not below it, and for `root` itself.
+    #[must_use]
+    pub fn of(dataset: &DatasetName, root: &DatasetName) -> Option<Self> {
+        dataset.below(root)?.parse().ok()
+    }
+}
 
 impl DatasetName {
     /// The pool that this dataset lives in.
@@ -276,6 +296,19 @@ mod tests {
         assert_eq!(ann.below(&home), Some("ann"));
         assert_eq!(home.below(&home), Some(""));
         assert_eq!(homes.below(&home), None);
+    }
+
+    #[test]
+    fn a_path_below_a_root_does_not_lead_out_of_it() {
+        let root: DatasetName = "nas/zam/host".parse().unwrap();
+        let path: RelPath = "tank/home".parse().unwrap();
+        assert_eq!(path.below(&root).unwrap().as_str(), "nas/zam/host/tank/home");
+        assert_eq!(RelPath::of(&path.below(&root).unwrap(), &root), Some(path));
+        assert_eq!(RelPath::of(&root, &root), None);
+        for bad in ["", "/tank", "..", "tank/../..", "tank//a", "tank/", "tank@a", "a\0b", "a\nb"] {
+            assert!(bad.parse::<RelPath>().is_err(), "{bad:?}");
+        }
+        assert!("x".repeat(250).parse::<RelPath>().unwrap().below(&root).is_err());
     }
 
     #[test]

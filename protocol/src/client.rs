@@ -14,6 +14,8 @@ use crate::{
     codec::ClientCodec,
     preface::{self, PrefaceError},
     prune::PruneClient,
+    recv::RecvClient,
+    send::SendClient,
     snap::SnapClient,
 };
 use std::{
@@ -120,6 +122,28 @@ pub async fn connect_prune(socket: &Path) -> Result<PruneClient, ConnectError> {
     let transport = connect(socket).await?;
     let client::NewClient { client, dispatch } = PruneClient::new(settings(), transport);
     drive(Role::Prune, dispatch);
+    Ok(client)
+}
+
+/// Connects to a door of zamd-send.
+///
+/// # Errors
+/// If nobody is there, this user may not, or the two do not speak the same version.
+pub async fn connect_send(socket: &Path) -> Result<SendClient, ConnectError> {
+    let transport = connect(socket).await?;
+    let client::NewClient { client, dispatch } = SendClient::new(settings(), transport);
+    drive(Role::Send, dispatch);
+    Ok(client)
+}
+
+/// Connects to a door of zamd-recv.
+///
+/// # Errors
+/// If nobody is there, this user may not, or the two do not speak the same version.
+pub async fn connect_recv(socket: &Path) -> Result<RecvClient, ConnectError> {
+    let transport = connect(socket).await?;
+    let client::NewClient { client, dispatch } = RecvClient::new(settings(), transport);
+    drive(Role::Recv, dispatch);
     Ok(client)
 }
 

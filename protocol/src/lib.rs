@@ -2,7 +2,9 @@
 //!
 //! A connection begins with a [`preface`] in both directions, fixed bytes that name the service and its version. Frames
 //! follow, each a length and a message in bincode ([`codec`]). The requests of a role stand on one page ([`snap`],
-//! [`prune`]), and so does its table of who may send them ([`permission`]).
+//! [`prune`], [`send`], [`recv`]), and so does its table of who may send them ([`permission`]).
+//!
+//! What goes over ssh instead of a socket is in [`words`].
 //!
 //! # Changing the protocol
 //!
@@ -17,11 +19,14 @@ pub mod codec;
 pub mod permission;
 pub mod preface;
 pub mod prune;
+pub mod recv;
 mod refused;
+pub mod send;
 pub mod snap;
 mod types;
+pub mod words;
 
-pub use permission::{Ask, Class, Door, Need, OPERATORS, Peer, Role, may};
+pub use permission::{Ask, COPIERS, Class, Door, Need, OPERATORS, Peer, Role, may};
 pub use refused::Refused;
 pub use types::{
     ConfigState, EndOrder, Hello, JobId, JobState, Page, PoolStatus, Reach, Reason, ReasonError, Row, Tick, Work,

@@ -11,6 +11,8 @@ use tarpc::RequestName;
 
 /// The unix group of the people who may act: the control doors belong to it.
 pub const OPERATORS: &str = "zam-operators";
+/// The unix group of the users whose programs bring copies: the peer and stream doors belong to it.
+pub const COPIERS: &str = "zam-copy";
 
 /// A daemon that serves doors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -20,6 +22,10 @@ pub enum Role {
     Snap,
     /// Destroys what has expired and is released.
     Prune,
+    /// Sends to replicas.
+    Send,
+    /// Receives from sources.
+    Recv,
 }
 
 /// The socket through which a peer came.
@@ -32,6 +38,8 @@ pub enum Door {
     Control,
     /// For another role.
     Peer,
+    /// Takes bytes in, announced by a ticket from the peer door; no request goes through it.
+    Stream,
 }
 
 /// Who has to be behind a request.
@@ -44,6 +52,8 @@ pub enum Need {
     Operator,
     /// Root alone.
     Root,
+    /// Another role, through the peer door.
+    Peer,
 }
 
 /// What a peer is taken for, from its credentials and its door.
@@ -77,6 +87,10 @@ pub fn may(door: Door, class: Class, need: Need) -> bool {
         (Need::Anybody, Door::Status | Door::Control | Door::Peer, _) => true,
         (Need::Operator, Door::Control, Class::Operator | Class::Root) => true,
         (Need::Root, Door::Control, Class::Root) => true,
+        // At this door an operator is the daemon's own user. Which role it is, and what that may name, the service asks.
+        (Need::Peer, Door::Peer, Class::Role | Class::Operator | Class::Root) => true,
+        (Need::Peer, Door::Peer, Class::Stranger) | (Need::Peer, Door::Status | Door::Control, _) => false,
+        (_, Door::Stream, _) => false,
         (Need::Operator | Need::Root, Door::Status | Door::Peer, _) => false,
         (Need::Operator, Door::Control, Class::Stranger | Class::Role) => false,
         (Need::Root, Door::Control, Class::Stranger | Class::Role | Class::Operator) => false,
@@ -102,7 +116,7 @@ pub trait Ask: RequestName + Serialize + DeserializeOwned + fmt::Debug + Send + 
 }
 
 impl Role {
-    /// Every role that serves doors.
+    /// Every role whose program is in the package.
     pub const ALL: [Self; 2] = [Self::Snap, Self::Prune];
 
     /// The daemon's name, which is its unit's too.
@@ -111,6 +125,8 @@ impl Role {
         match self {
             Self::Snap => "zamd-snap",
             Self::Prune => "zamd-prune",
+            Self::Send => "zamd-send",
+            Self::Recv => "zamd-recv",
         }
     }
 
@@ -120,6 +136,17 @@ impl Role {
         match self {
             Self::Snap => "snap",
             Self::Prune => "prune",
+            Self::Send => "send",
+            Self::Recv => "recv",
+        }
+    }
+
+    /// The doors that it serves.
+    #[must_use]
+    pub fn doors(self) -> &'static [Door] {
+        match self {
+            Self::Snap | Self::Prune | Self::Send => &[Door::Status, Door::Control],
+            Self::Recv => &[Door::Status, Door::Control, Door::Peer, Door::Stream],
         }
     }
 
@@ -138,6 +165,7 @@ impl Door {
             Self::Status => "status.sock",
             Self::Control => "control.sock",
             Self::Peer => "peer.sock",
+            Self::Stream => "stream.sock",
         }
     }
 }
@@ -154,6 +182,7 @@ impl fmt::Display for Door {
             Self::Status => "status",
             Self::Control => "control",
             Self::Peer => "peer",
+            Self::Stream => "stream",
         })
     }
 }
@@ -177,6 +206,9 @@ mod tests {
                 assert!(!may(door, class, Need::Operator), "{door} {class:?}");
                 assert!(!may(door, class, Need::Root), "{door} {class:?}");
             }
+            for need in [Need::Anybody, Need::Operator, Need::Root, Need::Peer] {
+                assert!(!may(Door::Stream, class, need), "{class:?} {need:?}");
+            }
             assert!(may(Door::Control, class, Need::Anybody));
         }
     }
@@ -188,6 +220,14 @@ mod tests {
         assert!(may_here(Class::Root, Need::Root) && !may_here(Class::Operator, Need::Root));
         for need in [Need::Operator, Need::Root] {
             assert!(!may_here(Class::Role, need) && !may_here(Class::Stranger, need));
+        }
+    }
+
+    #[test]
+    fn what_roles_ask_of_each_other_goes_through_their_door_and_not_for_strangers() {
+        for class in [Class::Stranger, Class::Role, Class::Operator, Class::Root] {
+            assert_eq!(may(Door::Peer, class, Need::Peer), class != Class::Stranger, "{class:?}");
+            assert!(!may(Door::Status, class, Need::Peer) && !may(Door::Control, class, Need::Peer), "{class:?}");
         }
     }
 }

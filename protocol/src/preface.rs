@@ -111,16 +111,21 @@ impl Preface {
         if [m0, m1, m2, m3] != MAGIC {
             return None;
         }
-        let role = Role::ALL.into_iter().find(|role| number(*role) == u16::from_be_bytes([r0, r1]))?;
+        let role = ROLES.into_iter().find(|role| number(*role) == u16::from_be_bytes([r0, r1]))?;
         let state = if state == 0 { State::Open } else { State::Full };
         Some(Self { role, major: u16::from_be_bytes([a0, a1]), minor: u16::from_be_bytes([i0, i1]), state })
     }
 }
 
+/// Who can be at the other end.
+const ROLES: [Role; 4] = [Role::Snap, Role::Prune, Role::Send, Role::Recv];
+
 fn number(role: Role) -> u16 {
     match role {
         Role::Snap => 1,
         Role::Prune => 2,
+        Role::Send => 3,
+        Role::Recv => 4,
     }
 }
 

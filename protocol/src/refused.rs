@@ -68,10 +68,13 @@ pub enum Refused {
 fn remedy(need: Need, door: Door) -> &'static str {
     match (need, door) {
         (Need::Anybody, _) => "try again",
-        (Need::Operator, Door::Status | Door::Peer) => {
+        (Need::Peer, _) => "zam-receive may, through the peer door",
+        (Need::Operator, Door::Status | Door::Peer | Door::Stream) => {
             "this door only answers. Members of group zam-operators may, through the control door"
         }
-        (Need::Root, Door::Status | Door::Peer) => "this door only answers. Root may, through the control door",
+        (Need::Root, Door::Status | Door::Peer | Door::Stream) => {
+            "this door only answers. Root may, through the control door"
+        }
         (Need::Operator, Door::Control) => {
             "root and the people in group zam-operators may, never the user of one of zam's own roles. \
              Run it as one of them"

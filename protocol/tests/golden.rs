@@ -26,7 +26,10 @@ use zam_protocol::{
     codec::{ClientCodec, ServerCodec},
     preface::{MAJOR, MINOR},
     prune::PruneRequest,
+    recv::RecvRequest,
+    send::SendRequest,
     snap::SnapRequest,
+    words::{self, Frame, Frames},
 };
 
 #[test]
@@ -37,6 +40,39 @@ fn the_messages_of_zamd_snap_keep_their_bytes() {
 #[test]
 fn the_messages_of_zamd_prune_keep_their_bytes() {
     check::<PruneRequest>("prune", samples::prune_requests(), samples::prune_answers());
+}
+
+#[test]
+fn the_messages_of_zamd_send_keep_their_bytes() {
+    check::<SendRequest>("send", samples::send_requests(), samples::send_answers());
+}
+
+#[test]
+fn the_messages_of_zamd_recv_keep_their_bytes() {
+    check::<RecvRequest>("recv", samples::recv_requests(), samples::recv_answers());
+}
+
+#[test]
+fn the_words_over_ssh_keep_their_bytes() {
+    fn bytes<T: serde::Serialize + serde::de::DeserializeOwned + PartialEq + std::fmt::Debug>(said: &T) -> Vec<u8> {
+        let frame = Frame::of(said).unwrap();
+        let Frame::Word(word) = &frame else { panic!("{frame:?}") };
+        assert_eq!(words::read::<T>(word).unwrap(), *said);
+        framed(frame)
+    }
+    fn framed(frame: Frame) -> Vec<u8> {
+        let mut bytes = BytesMut::new();
+        Frames.encode(frame.clone(), &mut bytes).unwrap();
+        assert_eq!(Frames.decode(&mut bytes.clone()).unwrap(), Some(frame));
+        bytes.to_vec()
+    }
+    let mut lines = BTreeMap::new();
+    samples::words().iter().for_each(|word| add(&mut lines, "word", &bytes(word)));
+    samples::word_answers().iter().for_each(|answer| add(&mut lines, "answer", &bytes(answer)));
+    for frame in [Frame::Chunk(b"bytes"[..].into()), Frame::Zchunk(b"packed"[..].into()), Frame::End, Frame::Cut] {
+        add(&mut lines, "frame", &framed(frame));
+    }
+    compare("words", &lines);
 }
 
 fn check<Q: Ask>(file: &str, requests: Vec<Q>, answers: Vec<Q::Answer>) {

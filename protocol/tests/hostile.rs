@@ -16,7 +16,10 @@ use zam_protocol::{
     Ask,
     codec::{ANSWER_BOUND, ClientCodec, MAX_DEADLINE, REQUEST_BOUND, ServerCodec},
     prune::PruneRequest,
+    recv::RecvRequest,
+    send::SendRequest,
     snap::{SnapRequest, SnapResponse},
+    words::{self, Answer, CHUNK_BOUND, Frame, Frames, WORD_BOUND, Word},
 };
 
 /// What the daemon makes of one frame with this content.
@@ -158,6 +161,89 @@ fn every_answer_that_fits_can_be_read() {
     assert!(matches!(answer.message, Ok(SnapResponse::Pools(read)) if read == pools));
 }
 
+#[test]
+fn a_frame_over_ssh_is_judged_by_its_head() {
+    let head = |kind: u8, length: usize| {
+        let mut bytes = BytesMut::from(&[kind][..]);
+        bytes.put_u32(u32::try_from(length).unwrap());
+        Frames.decode(&mut bytes)
+    };
+    for (kind, bound) in [(1, WORD_BOUND), (2, CHUNK_BOUND), (3, CHUNK_BOUND)] {
+        assert!(head(kind, bound).unwrap().is_none(), "{kind}: waits for the rest");
+        assert!(head(kind, bound + 1).is_err(), "{kind}");
+        assert!(head(kind, 0xffff_ffff).is_err(), "{kind}");
+    }
+    for kind in [4, 5] {
+        assert!(head(kind, 0).unwrap().is_some() && head(kind, 1).is_err(), "{kind}");
+    }
+    for kind in [0, 6, 255, b'S'] {
+        assert!(head(kind, 0).is_err(), "{kind}");
+    }
+}
+
+#[test]
+fn a_word_that_names_what_is_not_below_the_root_is_no_word() {
+    let clear = |path: &[u8]| [&[4, u8::try_from(path.len()).unwrap()], path].concat();
+    assert!(matches!(words::read::<Word>(&clear(b"tank/home")), Ok(Word::Clear { .. })));
+    for path in [
+        &b""[..],
+        b"/tank",
+        b"..",
+        b"../tank",
+        b"tank/..",
+        b"tank/../../x",
+        b"a\0b",
+        b"a\nb",
+        b"a@b",
+        b"-r",
+        b"a//b",
+        b"\xff",
+    ] {
+        let is_bad = path != b"-r";
+        // A name may begin with a dash: it is never an argument of its own.
+        assert_eq!(words::read::<Word>(&clear(path)).is_err(), is_bad, "{path:?}");
+    }
+    let behind = [&clear(b"tank")[..], &[0]].concat();
+    assert!(words::read::<Word>(&behind).is_err());
+    assert!(words::read::<Word>(&[9]).is_err() && words::read::<Word>(&[]).is_err());
+}
+
+#[test]
+fn a_packed_chunk_does_not_swell_beyond_the_bound() {
+    let chunk = vec![7; CHUNK_BOUND];
+    let Some(Frame::Zchunk(packed)) = Frame::packed(&chunk) else { panic!("it packs well") };
+    assert_eq!(Frame::unpacked(&packed).unwrap(), chunk);
+    let bomb = vec![7; CHUNK_BOUND + 1];
+    let Some(Frame::Zchunk(packed)) = Frame::packed(&bomb) else { panic!("it packs well") };
+    assert!(packed.len() < 200 && Frame::unpacked(&packed).is_err());
+    assert!(Frame::unpacked(b"no zstd").is_err());
+    assert_eq!(Frame::packed(b"a"), None);
+}
+
+/// Feeds a stream to whoever reads words.
+fn survive_words(stream: &[u8]) {
+    let mut bytes = BytesMut::from(stream);
+    while let Ok(Some(frame)) = Frames.decode(&mut bytes) {
+        match frame {
+            Frame::Word(word) => drop((words::read::<Word>(&word), words::read::<Answer>(&word))),
+            Frame::Zchunk(packed) => drop(Frame::unpacked(&packed)),
+            _ => {}
+        }
+    }
+}
+
+fn valid_words() -> Vec<Vec<u8>> {
+    let said = samples::words().iter().map(|word| Frame::of(word).unwrap()).collect::<Vec<_>>();
+    let answered = samples::word_answers().iter().map(|answer| Frame::of(answer).unwrap()).collect::<Vec<_>>();
+    let chunk = Frame::packed(&[7; 1000]).unwrap();
+    let framed = said.into_iter().chain(answered).chain([chunk]).map(|frame| {
+        let mut bytes = BytesMut::new();
+        Frames.encode(frame, &mut bytes).unwrap();
+        bytes.to_vec()
+    });
+    framed.collect()
+}
+
 /// Feeds a stream to both sides until it ends or is refused.
 fn survive<Q: Ask>(stream: &[u8]) {
     let mut bytes = BytesMut::from(stream);
@@ -174,22 +260,34 @@ fn survive<Q: Ask>(stream: &[u8]) {
     while let Ok(Some(_)) = client.decode(&mut bytes) {}
 }
 
+fn answered<Q: Ask>(answers: Vec<Q::Answer>) -> Vec<Vec<u8>> {
+    let framed = answers.into_iter().map(|answer| {
+        let mut bytes = BytesMut::new();
+        let response = Response { request_id: 3, message: Ok(answer) };
+        ServerCodec::<Q>::default().encode(response, &mut bytes).unwrap();
+        bytes.to_vec()
+    });
+    framed.collect()
+}
+
+fn survive_all(stream: &[u8]) {
+    survive::<SnapRequest>(stream);
+    survive::<PruneRequest>(stream);
+    survive::<SendRequest>(stream);
+    survive::<RecvRequest>(stream);
+    survive_words(stream);
+}
+
 fn valid_frames() -> Vec<Vec<u8>> {
     let snap = samples::snap_requests().into_iter().map(sent);
     let prune = samples::prune_requests().into_iter().map(sent);
-    let answers = samples::snap_answers().into_iter().map(|answer| {
-        let mut bytes = BytesMut::new();
-        let response = Response { request_id: 3, message: Ok(answer) };
-        ServerCodec::<SnapRequest>::default().encode(response, &mut bytes).unwrap();
-        bytes.to_vec()
-    });
-    let prune_answers = samples::prune_answers().into_iter().map(|answer| {
-        let mut bytes = BytesMut::new();
-        let response = Response { request_id: 3, message: Ok(answer) };
-        ServerCodec::<PruneRequest>::default().encode(response, &mut bytes).unwrap();
-        bytes.to_vec()
-    });
-    snap.chain(prune).chain(answers).chain(prune_answers).collect()
+    let answers = answered::<SnapRequest>(samples::snap_answers());
+    let answers = answers.into_iter().chain(answered::<PruneRequest>(samples::prune_answers()));
+    let send = samples::send_requests().into_iter().map(sent);
+    let recv = samples::recv_requests().into_iter().map(sent);
+    let send_answers = answered::<SendRequest>(samples::send_answers());
+    let recv_answers = answered::<RecvRequest>(samples::recv_answers());
+    snap.chain(prune).chain(send).chain(recv).chain(answers).chain(send_answers).chain(recv_answers).collect()
 }
 
 proptest! {
@@ -197,10 +295,8 @@ proptest! {
 
     #[test]
     fn noise_never_panics(stream in proptest::collection::vec(any::<u8>(), 0..200)) {
-        survive::<SnapRequest>(&stream);
-        survive::<PruneRequest>(&stream);
-        survive::<SnapRequest>(&framed(&stream));
-        survive::<PruneRequest>(&framed(&stream));
+        survive_all(&stream);
+        survive_all(&framed(&stream));
     }
 
     #[test]
@@ -216,11 +312,22 @@ proptest! {
             let at = from + at.index(frame.len() - from);
             frame[at] = byte;
         }
-        survive::<SnapRequest>(&frame);
-        survive::<PruneRequest>(&frame);
+        survive_all(&frame);
         let short = &frame[from..from + cut.index(frame.len() - from)];
         let short = if reframe { framed(short).to_vec() } else { short.to_vec() };
-        survive::<SnapRequest>(&short);
-        survive::<PruneRequest>(&short);
+        survive_all(&short);
+    }
+
+    #[test]
+    fn changed_words_never_panic(
+        frame in proptest::sample::select(valid_words()),
+        flips in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+    ) {
+        let mut frame = frame;
+        for (at, byte) in flips {
+            let at = at.index(frame.len());
+            frame[at] = byte;
+        }
+        survive_words(&frame);
     }
 }

@@ -12,6 +12,8 @@ pub fn ioctls(role: Role) -> Vec<Verb> {
     let acts: &[Verb] = match role {
         Role::Snap => &SNAP,
         Role::Prune => &PRUNE,
+        Role::Send => &SEND,
+        Role::Recv => &RECV,
     };
     READ.iter().chain(acts).copied().collect()
 }
@@ -22,6 +24,8 @@ pub const fn user(role: Role) -> &'static str {
     match role {
         Role::Snap => "zam-snap",
         Role::Prune => "zam-prune",
+        Role::Send => "zam-send",
+        Role::Recv => "zam-recv",
     }
 }
 
@@ -46,6 +50,10 @@ const READ: [Verb; 13] = [
 const SNAP: [Verb; 3] = [Verb(0x23, "SNAPSHOT"), Verb(0x30, "HOLD"), Verb(0x31, "RELEASE")];
 
 const PRUNE: [Verb; 2] = [Verb(0x3b, "DESTROY_SNAPS"), Verb(0x45, "DESTROY_BOOKMARKS")];
+
+const SEND: [Verb; 3] = [Verb(0x40, "SEND_NEW"), Verb(0x41, "SEND_SPACE"), Verb(0x43, "BOOKMARK")];
+
+const RECV: [Verb; 3] = [Verb(0x17, "CREATE"), Verb(0x30, "HOLD"), Verb(0x46, "RECV_NEW")];
 
 #[cfg(test)]
 mod tests {

@@ -176,7 +176,7 @@ fn bind(path: &Path, role: Role, door: Door) -> Result<UnixListener, SocketError
     let socket = bound.map_err(at("bind", path))?;
     let mode = match door {
         Door::Status => 0o666,
-        Door::Control | Door::Peer => control_mode(path),
+        Door::Control | Door::Peer | Door::Stream => control_mode(path),
     };
     fs::set_permissions(path, Permissions::from_mode(mode)).map_err(at("set the mode of", path))?;
     Ok(socket)

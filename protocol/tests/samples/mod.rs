@@ -5,7 +5,16 @@ use zam_protocol::{
     ConfigState, Door, EndOrder, Hello, JobId, JobState, Need, Page, PlanId, PoolStatus, Reach, Refused, Role, Tick,
     Work, WorkerState,
     prune::{Brake, Grace, PruneOrder, PruneRequest, PruneResponse, PruneStatus},
+    recv::{
+        Arrived, Client, Failing, Greeting, Keeping, Offer, Outcome, Partial, Receiving, RecvRequest, RecvResponse,
+        RecvStatus, ReplicaPage, ReplicaRow, Space, Ticket,
+    },
+    send::{
+        CopyState, CopyStatus, PlannedCopy, PlannedStep, Progress, ReplicateOrder, SendRequest, SendResponse,
+        SendStatus,
+    },
     snap::{KeepOrder, SnapRequest, SnapResponse, SnapStatus, SnapshotOrder, Unhold, UnholdOrder},
+    words::{Answer, Hi, Word},
 };
 
 const THEN: UnixTime = UnixTime(1_767_225_600);
@@ -132,6 +141,228 @@ pub fn prune_answers() -> Vec<PruneResponse> {
     answers
 }
 
+pub fn send_requests() -> Vec<SendRequest> {
+    use SendRequest as Q;
+    let order = ReplicateOrder { dataset: None, reach: Reach::Below, to: None, full: false };
+    let one = ReplicateOrder {
+        dataset: Some(name_of("tank/home")),
+        reach: Reach::Only,
+        to: Some("olympus".into()),
+        full: true,
+    };
+    vec![
+        Q::Hello {},
+        Q::Status { after: None },
+        Q::Status { after: Some(name_of("tank/home")) },
+        Q::Pools {},
+        Q::Job { id: JobId(300) },
+        Q::Replicate { order },
+        Q::Replicate { order: one },
+        Q::Rotate { dataset: name_of("tank/home"), to: "olympus".into() },
+        Q::Plan { dataset: name_of("tank/home") },
+    ]
+}
+
+pub fn send_answers() -> Vec<SendResponse> {
+    use SendResponse as A;
+    let progress = Progress {
+        step: 3,
+        of: 200,
+        snapshot: name_of("a"),
+        bytes: 70_000,
+        estimated: 1 << 40,
+        rate: 1 << 20,
+        started: THEN,
+    };
+    let states = [
+        CopyState::Idle,
+        CopyState::Waiting { why: "unreachable".into(), until: Some(THEN) },
+        CopyState::Waiting { why: "its pool is not imported".into(), until: None },
+        CopyState::Running(progress),
+        CopyState::Diverged { common: Some(name_of("a")), beyond: vec![name_of("b")] },
+        CopyState::Diverged { common: None, beyond: vec![] },
+    ];
+    let copy = |state| CopyStatus {
+        id: "deadbeef".into(),
+        host: Some("olympus".into()),
+        path: "tank/home".into(),
+        last: Some(THEN),
+        newest: Some(name_of("a")),
+        lag_snapshots: 2,
+        lag_bytes: Some(300),
+        state,
+        problems: vec!["no space".into()],
+    };
+    let mut destinations: Vec<_> = states.into_iter().map(copy).collect();
+    let never = CopyStatus { host: None, last: None, newest: None, lag_bytes: None, ..copy(CopyState::Idle) };
+    destinations.push(never);
+    let row = SendStatus { dataset: name_of("tank/home"), destinations, problems: vec!["renamed".into()] };
+    let step = PlannedStep { snapshot: name_of("b"), from: Some("@a".into()), bytes: Some(300), resume: false };
+    let full = PlannedStep { from: None, bytes: None, resume: true, ..step.clone() };
+    let planned = PlannedCopy {
+        id: "deadbeef".into(),
+        host: Some("olympus".into()),
+        path: "tank/home".into(),
+        steps: vec![step, full],
+        problem: None,
+    };
+    let stuck = PlannedCopy { host: None, steps: vec![], problem: Some("diverged".into()), ..planned.clone() };
+    let mut answers = vec![
+        A::Hello(hello(Role::Send)),
+        A::Status(Page { rows: vec![row], next: Some(name_of("tank/home")) }),
+        A::Pools(pools()),
+        A::Replicate(Ok(JobId(1))),
+        A::Rotate(Ok(JobId(2))),
+        A::Plan(Ok(vec![planned, stuck])),
+    ];
+    answers.extend(job_states().into_iter().map(A::Job));
+    answers.extend(refusals().into_iter().map(|refused| A::Replicate(Err(refused))));
+    answers
+}
+
+pub fn recv_requests() -> Vec<RecvRequest> {
+    use RecvRequest as Q;
+    let client = || Client { name: Some("s-host".into()), root: name_of("nas/zam/s-host") };
+    let local = Client { name: None, ..client() };
+    vec![
+        Q::Hello {},
+        Q::Status { after: None },
+        Q::Status { after: Some(name_of("tank/home")) },
+        Q::Pools {},
+        Q::Job { id: JobId(300) },
+        Q::Greet { client: client() },
+        Q::Greet { client: local },
+        Q::List { client: client(), after: None },
+        Q::List { client: client(), after: Some(name_of("tank/home")) },
+        Q::Space { client: client() },
+        Q::Receive { client: client(), offer: offer() },
+        Q::Outcome { ticket: Ticket(u128::MAX) },
+        Q::Clear { client: client(), path: name_of("tank/home") },
+    ]
+}
+
+pub fn recv_answers() -> Vec<RecvResponse> {
+    use RecvResponse as A;
+    let row = RecvStatus {
+        dataset: name_of("nas/zam/s-host/tank/home"),
+        client: Some("s-host".into()),
+        last: Some(THEN),
+        newest: Some(arrived()),
+        snapshots: 300,
+        held: 299,
+        receiving: Some(Receiving { snapshot: name_of("b"), bytes: 70_000, estimated: 1 << 40, since: THEN }),
+        partial: true,
+        retired: false,
+        problems: vec!["dated in the future".into()],
+    };
+    let calm = RecvStatus { client: None, last: None, newest: None, receiving: None, problems: vec![], ..row.clone() };
+    let mut answers = vec![
+        A::Hello(hello(Role::Recv)),
+        A::Status(Page { rows: vec![row, calm], next: None }),
+        A::Pools(pools()),
+        A::Greet(Ok(Greeting { build: "0.1.0".into(), retired: false })),
+        A::List(Ok(page())),
+        A::List(Ok(ReplicaPage { rows: vec![], next: None })),
+        A::Space(Ok(Space { available: 1 << 40 })),
+        A::Receive(Ok(Ticket(u128::MAX))),
+        A::Outcome(Ok(None)),
+        A::Clear(Ok(())),
+    ];
+    answers.extend(outcomes().into_iter().map(|outcome| A::Outcome(Ok(Some(outcome)))));
+    answers.extend(job_states().into_iter().map(A::Job));
+    answers.extend(refusals().into_iter().map(|refused| A::Receive(Err(refused))));
+    answers
+}
+
+pub fn words() -> Vec<Word> {
+    vec![
+        Word::Hello(hi()),
+        Word::List { after: None },
+        Word::List { after: Some(name_of("tank/home")) },
+        Word::Space,
+        Word::Receive(offer()),
+        Word::Receive(Offer { from: None, raw: false, kind: Kind::Volume, resume: false, ..offer() }),
+        Word::Clear { path: name_of("tank/home") },
+    ]
+}
+
+pub fn word_answers() -> Vec<Answer> {
+    let mut answers = vec![
+        Answer::Hello { hi: hi(), build: "0.1.0".into(), retired: true },
+        Answer::Rows(page()),
+        Answer::Space(Space { available: 1 << 40 }),
+        Answer::Go,
+        Answer::Cleared,
+        Answer::Still,
+    ];
+    answers.extend(outcomes().into_iter().map(Answer::Received));
+    answers.extend(refusals().into_iter().map(Answer::Refused));
+    answers
+}
+
+fn hi() -> Hi {
+    Hi { major: 1, minor: 0, capabilities: vec!["zstd".into()] }
+}
+
+fn offer() -> Offer {
+    Offer {
+        path: name_of("tank/home"),
+        tag: name_of("b"),
+        guid: Guid(u64::MAX),
+        from: Some(Guid(7)),
+        raw: true,
+        kind: Kind::Filesystem,
+        resume: true,
+        bytes: 70_000,
+    }
+}
+
+fn arrived() -> Arrived {
+    Arrived { guid: Guid(7), tag: name_of("a"), creation: THEN }
+}
+
+fn page() -> ReplicaPage {
+    let spans = ["1h", "6w"].map(|span| span.parse().unwrap());
+    let keeping = Keeping {
+        windows: vec![(Some(spans[1]), spans[0]), (None, spans[1])],
+        at_least: 2,
+        zone: "Europe/Vienna".into(),
+        prefix: "zam".into(),
+        adopt: vec!["daily-*".into()],
+    };
+    let partial = Partial { to: Guid(8), from: Some(Guid(7)), object: 300, offset: 70_000, bytes: 1 << 40, raw: true };
+    let full = Partial { from: None, raw: false, ..partial.clone() };
+    let row = ReplicaRow {
+        path: name_of("tank/home"),
+        guid: Guid(5),
+        kind: Kind::Filesystem,
+        newest: vec![arrived()],
+        count: 1,
+        partial: Some(partial),
+        encrypted: true,
+        written: 0,
+        keeping,
+        retired: false,
+    };
+    let empty = ReplicaRow {
+        kind: Kind::Volume,
+        newest: vec![],
+        count: 0,
+        partial: Some(full),
+        keeping: Keeping::default(),
+        ..row.clone()
+    };
+    let bare = ReplicaRow { partial: None, retired: true, ..empty.clone() };
+    ReplicaPage { rows: vec![row, empty, bare], next: Some(name_of("tank/home")) }
+}
+
+fn outcomes() -> Vec<Outcome> {
+    use Failing as F;
+    let failings = [F::Cut, F::NoSpace, F::Diverged, F::Partial, F::Stream, F::Busy, F::NotPermitted, F::Other];
+    let failed = failings.into_iter().map(|failing| Outcome::Failed(failing, "why".into()));
+    std::iter::once(Outcome::Done).chain(failed).collect()
+}
+
 fn hello(role: Role) -> Hello {
     let config = ConfigState { file: "/etc/zam/zam.toml".into(), loaded: THEN, problem: Some("line 3".into()) };
     Hello { role, build: "0.1.0".into(), minor: 0, pid: 4711, started: THEN, config, problems: vec!["clock".into()] }
@@ -171,6 +402,8 @@ fn refusals() -> Vec<Refused> {
         not_permitted(Role::Snap, Door::Status, Need::Anybody),
         not_permitted(Role::Prune, Door::Control, Need::Operator),
         not_permitted(Role::Snap, Door::Peer, Need::Root),
+        not_permitted(Role::Send, Door::Stream, Need::Peer),
+        not_permitted(Role::Recv, Door::Status, Need::Peer),
         Refused::NotManaged { dataset: name_of("tank/home") },
         Refused::NotFound { name: "tank/home@a".into(), why: "it has another GUID".into() },
         Refused::Busy { what: "tank".into(), why: "a scrub".into() },

@@ -43,7 +43,7 @@ impl People {
             (uid, _) if uid == self.own => Class::Operator,
             (uid, _) if self.roles.contains(&uid) => Class::Role,
             (_, Door::Control) => Class::Operator,
-            (_, Door::Status | Door::Peer) => Class::Stranger,
+            (_, Door::Status | Door::Peer | Door::Stream) => Class::Stranger,
         }
     }
 

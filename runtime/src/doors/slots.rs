@@ -23,7 +23,7 @@ impl Limits {
     pub fn of(door: Door) -> Self {
         let (reserved, in_flight) = match door {
             Door::Status => (32, 8),
-            Door::Control | Door::Peer => (0, 16),
+            Door::Control | Door::Peer | Door::Stream => (0, 16),
         };
         Self { total: 64, per_uid: 16, reserved, in_flight }
     }
