@@ -56,10 +56,9 @@ pub(super) struct Stage<'a> {
 }
 
 impl<'a> Stage<'a> {
-    pub(super) fn new(ground: &'a dyn Ground, number: usize) -> Result<Self, Trouble> {
-        let top = format!("{}/case{number}", ground.pool());
-        ground.script(&format!("create {top}"))?;
-        Ok(Self { ground, top })
+    /// The top comes to be with the first dataset that the case makes below it.
+    pub(super) fn new(ground: &'a dyn Ground, number: usize) -> Self {
+        Self { ground, top: format!("{}/case{number}", ground.pool()) }
     }
 
     pub(super) fn ground(&self) -> &dyn Ground {
@@ -143,8 +142,14 @@ impl<'a> Stage<'a> {
         datasets.into_iter().find(|d| d.name == name).ok_or_else(|| Trouble(format!("{name} is not there")))
     }
 
-    pub(super) fn guid(&self, dataset: &str) -> Result<Guid, Trouble> {
-        Ok(self.listed(dataset)?.guid)
+    /// The GUIDs of datasets, of those that are there. By one listing, since that of a real pool is slow.
+    pub(super) fn guids(&self, words: &str) -> Result<Vec<Option<Guid>>, Trouble> {
+        let datasets = self.lister().datasets(self.ground.pool()).map_err(Trouble::new)?;
+        let guid = |word: &str| {
+            let name = self.dataset(word)?;
+            Ok(datasets.iter().find(|d| d.name == name).map(|d| d.guid))
+        };
+        words.split_whitespace().map(guid).collect()
     }
 }
 
