@@ -9,7 +9,8 @@
 #   --bin DIR       programs, in the guest as $ZAM_LAB/bin/
 #   --keep          leaves the guest of the last scenario running, to look at
 #
-# Two suites run side by side. Each scenario starts from the same saved machine. Logs: target/lab/SUITE/NAME.log (ZAM_LAB_LOGS overrides the
+# Two suites run side by side, a guest each; whoever is done first wakes a guest of the other suite and takes over some of what is
+# left there. Each scenario starts from the same saved machine. Logs: target/lab/SUITE/NAME.log (ZAM_LAB_LOGS overrides the
 # folder), and when one fails the guest's journal beside it. Fails if a scenario failed, if one that scenarios.txt
 # names for the suite did not run, or if scenarios/ has one that scenarios.txt does not name.
 # A scenario may say `# timeout: SECONDS` (default 1800).
@@ -36,24 +37,6 @@ LOGS=${ZAM_LAB_LOGS:-$(cd "$LAB_DIR/../.." && pwd)/target/lab}
 mkdir -p "$LOGS"
 RESULTS=() PASSED=0 FAILED=0
 
-if ((${#SUITES[@]} > 1)); then
-    children=() status=0
-    for suite in "${SUITES[@]}"; do
-        ZAM_LAB_PART=1 "${BASH_SOURCE[0]}" --suite "$suite" ${PASS[@]+"${PASS[@]}"} > >(exec tee "$LOGS/$suite.out") &
-        children+=($!)
-    done
-    trap 'kill "${children[@]}" 2>/dev/null; wait; exit 130' INT TERM
-    for child in "${children[@]}"; do wait "$child" || status=1; done
-    sleep 0.5 # the last lines are still on their way through tee
-    echo
-    for suite in "${SUITES[@]}"; do sed '1,/^$/d' "$LOGS/$suite.out" | grep -vE '^(lab:|$)' || true; done
-    echo
-    for suite in "${SUITES[@]}"; do tail -n 1 "$LOGS/$suite.out"; done | awk '
-        /^lab: [0-9]+ passed, [0-9]+ failed$/ { p += $2; f += $4; n++ }
-        END { printf "lab: %d passed, %d failed\n", p, f; exit !(p && n == '"${#SUITES[@]}"') }' || status=1
-    exit $status
-fi
-
 result() { # SUITE NAME VERDICT SECONDS
     RESULTS+=("$(printf '%-10s %-28s %-10s %5s s' "$@")")
     if [[ $3 == passed ]]; then PASSED=$((PASSED + 1)); else FAILED=$((FAILED + 1)); fi
@@ -69,6 +52,46 @@ wanted() {
 
 # What scenarios.txt names: NAME SUITES per line.
 LIST=$(sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$LAB_DIR/scenarios.txt")
+
+names_of() { # SUITE: what is wanted of it
+    local name suites
+    while read -r name suites _; do
+        if [[ ,$suites, == *,$1,* ]] && wanted "$name"; then echo "$name"; fi
+    done <<<"$LIST"
+}
+
+if ((${#SUITES[@]} > 1)) && [[ -z ${ZAM_LAB_CLAIMS:-} ]]; then
+    ZAM_LAB_CLAIMS=$(mktemp -d)
+    export ZAM_LAB_CLAIMS
+    children=() outs=() status=0
+    trap 'rm -rf "$ZAM_LAB_CLAIMS"' EXIT
+    for suite in "${SUITES[@]}"; do
+        # its own suite first
+        order=(--suite "$suite")
+        for other in "${SUITES[@]}"; do [[ $other == "$suite" ]] || order+=(--suite "$other"); done
+        "${BASH_SOURCE[0]}" "${order[@]}" ${PASS[@]+"${PASS[@]}"} > >(exec tee "$LOGS/$suite.out") &
+        children+=($!) outs+=("$LOGS/$suite.out")
+    done
+    trap 'kill "${children[@]}" 2>/dev/null; wait; exit 130' INT TERM
+    for child in "${children[@]}"; do wait "$child" || status=1; done
+    sleep 0.5 # the last lines are still on their way through tee
+    echo
+    for suite in "${SUITES[@]}"; do sed '1,/^$/d' "$LOGS/$suite.out" | grep -vE '^(lab:|$)' || true; done | sort
+    for suite in "${SUITES[@]}"; do
+        for name in $(names_of "$suite"); do
+            grep -qE "^$suite +$name " "${outs[@]}" || { result "$suite" "$name" "not run" 0 && status=1; }
+        done
+    done
+    echo
+    for suite in "${SUITES[@]}"; do tail -n 1 "$LOGS/$suite.out"; done | awk '
+        /^lab: [0-9]+ passed, [0-9]+ failed$/ { p += $2; f += $4; n++ }
+        END { printf "lab: %d passed, %d failed\n", p, f; exit !(p && n == '"${#SUITES[@]}"') }' || status=1
+    exit $status
+fi
+
+# A scenario of a suite is for whoever comes first.
+claim() { [[ -z ${ZAM_LAB_CLAIMS:-} ]] || mkdir "$ZAM_LAB_CLAIMS/$1.$2" 2>/dev/null; } # SUITE NAME
+is_free() { [[ -z ${ZAM_LAB_CLAIMS:-} || ! -d $ZAM_LAB_CLAIMS/$1.$2 ]]; }
 
 # The list and the folder must agree, before anything is started.
 while read -r name suites _; do
@@ -160,20 +183,26 @@ trap 'exit 130' INT TERM
 for suite in "${SUITES[@]}"; do
     LOG_DIR=$LOGS/$suite
     mkdir -p "$LOG_DIR"
-    names=()
-    while read -r name suites _; do
-        [[ ,$suites, == *,$suite,* ]] && wanted "$name" && names+=("$name") && rm -f "$LOG_DIR/$name".{log,journal}
-    done <<<"$LIST"
+    names=() mine=()
+    for name in $(names_of "$suite"); do
+        if is_free "$suite" "$name"; then names+=("$name"); fi
+    done
     ((${#names[@]})) || continue
     export ZAM_LAB_INSTANCE=run-$suite-$$
     UP=1
     if prepare "$suite"; then
         lab_ssh_opts
-        for name in "${names[@]}"; do scenario "$suite" "$name"; done
+        for name in "${names[@]}"; do
+            claim "$suite" "$name" || continue
+            mine+=("$name")
+            rm -f "$LOG_DIR/$name".{log,journal}
+            scenario "$suite" "$name"
+        done
     else
         lab_say "no $suite guest"
+        [[ -n ${ZAM_LAB_CLAIMS:-} ]] || mine=("${names[@]}")
     fi
-    for name in "${names[@]}"; do
+    for name in ${mine[@]+"${mine[@]}"}; do
         printf '%s\n' ${RESULTS[@]+"${RESULTS[@]}"} | grep -qE "^$suite +$name " || result "$suite" "$name" "not run" 0
     done
     if [[ -z $KEEP ]]; then guest_down && UP=; fi
@@ -185,4 +214,4 @@ printf '%s\n' ${RESULTS[@]+"${RESULTS[@]}"}
 echo
 echo "lab: $PASSED passed, $FAILED failed"
 # a run that ran nothing has failed; a part of one may have had nothing to do
-((FAILED == 0 && PASSED + ${ZAM_LAB_PART:-0} > 0))
+((FAILED == 0)) && { ((PASSED > 0)) || [[ -n ${ZAM_LAB_CLAIMS:-} ]]; }
