@@ -1,13 +1,16 @@
-//! libzfs_core and libnvpair, loaded at run time: the one crate with unsafe code. It knows five verbs (snapshot, hold,
-//! release, destroy *snapshots*, list holds) and one question (is it there); each is one ioctl, whatever the number of
-//! names. It has no way to destroy anything but snapshots, and none to mark one for a later, deferred destroy.
+//! libzfs_core and libnvpair, loaded at run time: the one crate with unsafe code. It knows the verbs of the roles, each of
+//! which is one ioctl, whatever the number of names. It has no way to destroy anything but snapshots and bookmarks, none to
+//! mark a snapshot for a later, deferred destroy, and none to receive by force or with properties.
 //!
 //! The names must be of one pool per call; the callers' name types see to it that they are names.
 #![allow(unsafe_code)]
 #![deny(unsafe_op_in_unsafe_fn)]
 
+mod copy;
 mod list;
 mod table;
+
+pub use copy::{RECORD, SendFlags};
 
 use list::List;
 use std::ptr;

@@ -77,6 +77,20 @@ impl<'lib> List<'lib> {
         })
     }
 
+    /// The number named `value` in the list of this name: the form of a property.
+    pub(crate) fn property(&self, name: &CStr) -> Option<u64> {
+        let (mut inner, mut value) = (ptr::null_mut(), 0);
+        if self.raw.is_null() {
+            return None;
+        }
+        // SAFETY: the list is alive, the names end with NUL; the inner list stays the outer one's, which outlives its use.
+        unsafe {
+            done((self.nvpair.nvlist_lookup_nvlist)(self.raw, name.as_ptr(), &mut inner)).ok()?;
+            done((self.nvpair.nvlist_lookup_uint64)(inner, c"value".as_ptr(), &mut value)).ok()?;
+        }
+        Some(value)
+    }
+
     fn values<T>(&self, value: impl Fn(*mut RawPair) -> Option<T>) -> Vec<(String, T)> {
         let mut found = Vec::new();
         if self.raw.is_null() {
@@ -110,6 +124,6 @@ pub(crate) fn text(text: &str) -> Result<CString, c_int> {
     CString::new(text).map_err(|_| EINVAL)
 }
 
-fn done(error: c_int) -> Result<(), c_int> {
+pub(crate) fn done(error: c_int) -> Result<(), c_int> {
     if error == 0 { Ok(()) } else { Err(error) }
 }

@@ -16,6 +16,10 @@ pub(crate) struct RawPair {
     _opaque: [u8; 0],
 }
 
+/// A `dmu_replay_record_t` in the order of its bytes; as aligned as its numbers.
+#[repr(C, align(8))]
+pub(crate) struct RawRecord(pub(crate) [u8; 312]);
+
 /// A struct of function pointers with a loader.
 macro_rules! table {
     ($(#[$doc:meta])* $table:ident from $soname:literal {
@@ -64,6 +68,25 @@ table! {
         lzc_get_holds: fn(*const c_char, *mut *mut RawList) -> c_int;
         // a `boolean_t`
         lzc_exists: fn(*const c_char) -> c_int;
+        // snapshot, base or null, where to write, `enum lzc_send_flags`
+        lzc_send: fn(*const c_char, *const c_char, c_int, c_uint) -> c_int;
+        // the same, and the object and offset where to go on
+        lzc_send_resume: fn(*const c_char, *const c_char, c_int, c_uint, u64, u64) -> c_int;
+        // snapshot, base or null, flags, where to put the bytes
+        lzc_send_space: fn(*const c_char, *const c_char, c_uint, *mut u64) -> c_int;
+        // snapshot, properties (may be null), origin (may be null), three `boolean_t` for "force", "resumable" and "raw",
+        // where to read, the first record, which was read already
+        lzc_receive_with_header: fn(
+            *const c_char, *mut RawList, *const c_char, c_int, c_int, c_int, c_int, *const RawRecord
+        ) -> c_int;
+        // dataset, `enum lzc_dataset_type`, properties (may be null), wrapping key (may be null) and its length
+        lzc_create: fn(*const c_char, c_uint, *mut RawList, *mut u8, c_uint) -> c_int;
+        // bookmark => snapshot, where to put the errors
+        lzc_bookmark: fn(*mut RawList, *mut *mut RawList) -> c_int;
+        // bookmark, where to put its properties
+        lzc_get_bookmark_props: fn(*const c_char, *mut *mut RawList) -> c_int;
+        // bookmarks to destroy, where to put the errors
+        lzc_destroy_bookmarks: fn(*mut RawList, *mut *mut RawList) -> c_int;
     }
 }
 
@@ -80,5 +103,7 @@ table! {
         nvpair_name: fn(*mut RawPair) -> *const c_char;
         nvpair_value_int32: fn(*mut RawPair, *mut i32) -> c_int;
         nvpair_value_uint64: fn(*mut RawPair, *mut u64) -> c_int;
+        nvlist_lookup_nvlist: fn(*mut RawList, *const c_char, *mut *mut RawList) -> c_int;
+        nvlist_lookup_uint64: fn(*mut RawList, *const c_char, *mut u64) -> c_int;
     }
 }

@@ -4,6 +4,7 @@
 use crate::door::Lister;
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, HashSet};
+use std::hash::Hash;
 use zam_names::{Guid, SnapshotName, Target};
 
 /// Why ZFS refused a name or a call.
@@ -12,10 +13,10 @@ pub enum Refusal {
     /// The dataset or snapshot is not there.
     #[error("it is not there")]
     NotFound,
-    /// A snapshot of this name is there already.
-    #[error("a snapshot of this name is there already")]
+    /// A snapshot (dataset, bookmark) of this name is there already.
+    #[error("one of this name is there already")]
     Exists,
-    /// Held, being sent, or mounted and in use.
+    /// Held, being sent, mounted and in use, being received into, or waiting for a cut receive to go on.
     #[error("it is busy or held")]
     Busy,
     /// It has clones.
@@ -49,15 +50,28 @@ pub enum Refusal {
 
 /// What a single call of ZFS gave: those that it passed over although it succeeded for the rest (`lzc_hold` and
 /// `lzc_release` do so for a snapshot or a tag that is gone), or why it did nothing at all.
-pub type CallResult = Result<Vec<(SnapshotName, Refusal)>, CallFailure>;
+pub type CallResult<N = SnapshotName> = Result<Vec<(N, Refusal)>, CallFailure<N>>;
 
 /// How a single call of ZFS failed: it changed nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CallFailure {
+pub struct CallFailure<N = SnapshotName> {
     /// What the call as a whole returned.
     pub whole: Refusal,
     /// What was said of single names; may be empty.
-    pub each: Vec<(SnapshotName, Refusal)>,
+    pub each: Vec<(N, Refusal)>,
+}
+
+impl<N> CallFailure<N> {
+    /// One that blames nobody.
+    pub(crate) fn whole(whole: Refusal) -> Self {
+        Self { whole, each: Vec::new() }
+    }
+}
+
+impl<N> From<Refusal> for CallFailure<N> {
+    fn from(whole: Refusal) -> Self {
+        Self::whole(whole)
+    }
 }
 
 /// One that was not done, and why.
@@ -98,7 +112,7 @@ impl<T> Batch<T> {
 
 /// Runs `call` on all names; on failure drops the names it blames, or halves the list where it blames none, until every
 /// name is done or has its own reason. A call that only touches what is left cannot undo what was done before.
-pub(crate) fn by_name(names: &[SnapshotName], call: impl Fn(&[SnapshotName]) -> CallResult) -> Batch<SnapshotName> {
+pub(crate) fn by_name<N: Clone + Eq + Hash>(names: &[N], call: impl Fn(&[N]) -> CallResult<N>) -> Batch<N> {
     let mut batch = Batch::nothing();
     let mut calls_that_did = 0;
     let mut waiting = vec![each_once(names)];
@@ -110,7 +124,7 @@ pub(crate) fn by_name(names: &[SnapshotName], call: impl Fn(&[SnapshotName]) -> 
             Ok(passed_over) => (passed_over, None),
             Err(CallFailure { whole, each }) => (each, Some(whole)),
         };
-        let blamed: HashMap<SnapshotName, Refusal> = passed_over.into_iter().collect();
+        let blamed: HashMap<N, Refusal> = passed_over.into_iter().collect();
         let (bad, good): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| blamed.contains_key(name));
         batch
             .failed
@@ -141,7 +155,7 @@ fn is_of_the_pool(why: &Refusal) -> bool {
 }
 
 /// The names in their order, each once: ZFS takes a name given twice for one.
-fn each_once(names: &[SnapshotName]) -> Vec<SnapshotName> {
+fn each_once<N: Clone + Eq + Hash>(names: &[N]) -> Vec<N> {
     let mut seen = HashSet::new();
     names.iter().filter(|name| seen.insert(*name)).cloned().collect()
 }
@@ -352,7 +366,7 @@ mod tests {
 
     #[test]
     fn no_names_are_no_call() {
-        let batch = by_name(&[], |_| panic!("called"));
+        let batch = by_name::<SnapshotName>(&[], |_| panic!("called"));
         assert_eq!(batch, Batch::nothing());
     }
 

@@ -1,8 +1,9 @@
 //! What each role may ask of ZFS. The types are the first fence: what zamd-snap holds has no destroy method.
 
-use crate::batch::{self, Batch, CallResult, Refusal};
-use crate::copy::{ReceiveError, ReceiveStep, SendStep};
+use crate::batch::{self, Batch, CallResult, Failed, Refusal};
+use crate::copy::{CopyFacts, ReceiveError, ReceiveStep, SendStep};
 use crate::{real::Real, sim::Sim};
+use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use zam_names::{
@@ -134,6 +135,12 @@ pub trait Lister {
     /// If the listing fails or cannot be understood.
     fn bookmarks(&self, pool: &PoolName) -> Result<Vec<Bookmark>, Error>;
 
+    /// What copying needs to know of datasets. One that is gone is left out of the answer.
+    ///
+    /// # Errors
+    /// If the listing fails or cannot be understood.
+    fn copy_facts(&self, scope: Scope<'_>) -> Result<Vec<CopyFacts>, Error>;
+
     /// The delegated rights that are set on this very dataset.
     ///
     /// # Errors
@@ -157,11 +164,14 @@ pub trait Keeper: Lister {
     fn release(&self, tag: &HoldTag, targets: &[Target]) -> Batch<Target>;
 }
 
-/// Destroying snapshots, never anything else.
+/// Destroying snapshots and bookmarks, never anything else.
 pub trait Destroyer: Lister {
     /// Destroys each whose GUID is still the one meant; never deferred, never recursive, never forced. One that is gone
     /// already counts as done.
     fn destroy(&self, targets: &[Target]) -> Batch<Target>;
+
+    /// Destroys bookmarks. One that is gone already counts as done.
+    fn destroy_bookmarks(&self, names: &[BookmarkName]) -> Batch<BookmarkName>;
 }
 
 /// Making streams.
@@ -212,11 +222,23 @@ pub trait Clearer {
 /// The single calls that a machine offers: each is all or nothing as far as ZFS is, and may fail without saying for whom.
 /// A hold that is there already fails the call ([`Refusal::TagExists`](batch::Refusal)); a missing snapshot or tag does not, it is passed over.
 /// Private to this crate: roles get the retrying, comparing verbs above.
-pub(crate) trait Machine: Lister {
+pub(crate) trait Machine: Copier {
     fn call_snapshot(&self, names: &[SnapshotName]) -> CallResult;
     fn call_hold(&self, tag: &HoldTag, names: &[SnapshotName]) -> CallResult;
     fn call_release(&self, tag: &HoldTag, names: &[SnapshotName]) -> CallResult;
     fn call_destroy(&self, names: &[SnapshotName]) -> CallResult;
+}
+
+/// The part of it that copies, likewise; the verbs that stand for themselves are as in [`Sender`], [`Receiver`], [`Clearer`].
+pub(crate) trait Copier: Lister {
+    fn estimate(&self, step: &SendStep) -> Result<u64, Refusal>;
+    fn send(&self, step: &SendStep, out: OwnedFd) -> Result<(), Refusal>;
+    fn call_bookmark(&self, marks: &[(BookmarkName, SnapshotName)]) -> CallResult<BookmarkName>;
+    fn bookmark_guid(&self, name: &BookmarkName) -> Result<Guid, Refusal>;
+    fn call_destroy_bookmarks(&self, names: &[BookmarkName]) -> CallResult<BookmarkName>;
+    fn receive(&self, step: &ReceiveStep, stream: OwnedFd) -> Result<(), ReceiveError>;
+    fn placeholder(&self, dataset: &DatasetName) -> Result<(), Refusal>;
+    fn clear(&self, dataset: &DatasetName) -> Result<(), Refusal>;
 }
 
 /// Which ZFS to open.
@@ -261,13 +283,40 @@ impl Open {
     pub fn for_prune(&self) -> PruneDoor {
         PruneDoor(self.machine())
     }
+
+    /// What zamd-send gets.
+    #[must_use]
+    pub fn for_send(&self) -> SendDoor {
+        SendDoor(self.machine())
+    }
+
+    /// What zamd-recv gets.
+    #[must_use]
+    pub fn for_recv(&self) -> RecvDoor {
+        RecvDoor(self.machine())
+    }
+
+    /// What the process gets that gives up a partial receive.
+    #[must_use]
+    pub fn for_clear(&self) -> ClearDoor {
+        ClearDoor(self.machine())
+    }
 }
 
 /// zamd-snap's door: list, snapshot, hold, release.
 pub struct SnapDoor(Box<dyn Machine + Send>);
 
-/// zamd-prune's door: list, destroy snapshots.
+/// zamd-prune's door: list, destroy snapshots and bookmarks.
 pub struct PruneDoor(Box<dyn Machine + Send>);
+
+/// zamd-send's door: list, send, bookmark.
+pub struct SendDoor(Box<dyn Machine + Send>);
+
+/// zamd-recv's door: list, receive, hold, make what others are received below.
+pub struct RecvDoor(Box<dyn Machine + Send>);
+
+/// The door of the process that gives up a partial receive.
+pub struct ClearDoor(Box<dyn Machine + Send>);
 
 impl Snapshotter for SnapDoor {
     fn snapshot(&self, names: &[SnapshotName]) -> Batch<SnapshotName> {
@@ -277,11 +326,11 @@ impl Snapshotter for SnapDoor {
 
 impl Keeper for SnapDoor {
     fn hold(&self, tag: &HoldTag, names: &[SnapshotName]) -> Batch<SnapshotName> {
-        batch::by_name(names, |names| self.0.call_hold(tag, names)).forgive(batch::Refusal::TagExists)
+        hold(&*self.0, tag, names)
     }
 
     fn release(&self, tag: &HoldTag, targets: &[Target]) -> Batch<Target> {
-        batch::by_identity(&*self.0, targets, |names| self.0.call_release(tag, names)).forgive(batch::Refusal::NoTag)
+        batch::by_identity(&*self.0, targets, |names| self.0.call_release(tag, names)).forgive(Refusal::NoTag)
     }
 }
 
@@ -289,6 +338,61 @@ impl Destroyer for PruneDoor {
     fn destroy(&self, targets: &[Target]) -> Batch<Target> {
         batch::by_identity(&*self.0, targets, |names| self.0.call_destroy(names))
     }
+
+    fn destroy_bookmarks(&self, names: &[BookmarkName]) -> Batch<BookmarkName> {
+        batch::by_name(names, |names| self.0.call_destroy_bookmarks(names)).forgive(Refusal::NotFound)
+    }
+}
+
+impl Sender for SendDoor {
+    fn estimate(&self, step: &SendStep) -> Result<u64, Refusal> {
+        self.0.estimate(step)
+    }
+
+    fn send(&self, step: &SendStep, out: OwnedFd) -> Result<(), Refusal> {
+        self.0.send(step, out)
+    }
+
+    fn bookmark(&self, marks: &[(Target, BookmarkName)]) -> Batch<BookmarkName> {
+        let meant: HashMap<&BookmarkName, &Target> = marks.iter().map(|(target, name)| (name, target)).collect();
+        let of = |name: &BookmarkName| Some((name.clone(), meant.get(name)?.name.clone()));
+        let names: Vec<BookmarkName> = marks.iter().map(|(_, name)| name.clone()).collect();
+        let call = |names: &[BookmarkName]| self.0.call_bookmark(&names.iter().filter_map(of).collect::<Vec<_>>());
+        let mut batch = batch::by_name(&names, call).forgive(Refusal::Exists);
+        // Made now or before: it counts if it is of the snapshot that is meant.
+        for what in std::mem::take(&mut batch.done) {
+            match self.0.bookmark_guid(&what) {
+                Ok(guid) if meant.get(&what).is_some_and(|target| target.guid == guid) => batch.done.push(what),
+                Ok(_) => batch.failed.push(Failed { what, why: Refusal::OtherGuid }),
+                Err(why) => batch.failed.push(Failed { what, why }),
+            }
+        }
+        batch
+    }
+}
+
+impl Receiver for RecvDoor {
+    fn receive(&self, step: &ReceiveStep, stream: OwnedFd) -> Result<(), ReceiveError> {
+        self.0.receive(step, stream)
+    }
+
+    fn placeholder(&self, dataset: &DatasetName) -> Result<(), Refusal> {
+        self.0.placeholder(dataset)
+    }
+
+    fn hold(&self, tag: &HoldTag, names: &[SnapshotName]) -> Batch<SnapshotName> {
+        hold(&*self.0, tag, names)
+    }
+}
+
+impl Clearer for ClearDoor {
+    fn clear(&self, dataset: &DatasetName) -> Result<(), Refusal> {
+        self.0.clear(dataset)
+    }
+}
+
+fn hold(machine: &dyn Machine, tag: &HoldTag, names: &[SnapshotName]) -> Batch<SnapshotName> {
+    batch::by_name(names, |names| machine.call_hold(tag, names)).forgive(Refusal::TagExists)
 }
 
 /// Passes every question of [`Lister`] on.
@@ -313,6 +417,9 @@ macro_rules! lists_through {
             fn bookmarks(&self, pool: &PoolName) -> Result<Vec<Bookmark>, Error> {
                 self.0.bookmarks(pool)
             }
+            fn copy_facts(&self, scope: Scope<'_>) -> Result<Vec<CopyFacts>, Error> {
+                self.0.copy_facts(scope)
+            }
             fn grants(&self, dataset: &DatasetName) -> Result<Vec<Grant>, Error> {
                 self.0.grants(dataset)
             }
@@ -322,3 +429,5 @@ macro_rules! lists_through {
 
 lists_through!(SnapDoor);
 lists_through!(PruneDoor);
+lists_through!(SendDoor);
+lists_through!(RecvDoor);

@@ -13,7 +13,7 @@ pub mod sim;
 pub use batch::{Batch, CallFailure, CallResult, Failed, Refusal};
 pub use copy::{CopyFacts, PartialFacts, ReceiveError, ReceiveStep, ResumePoint, SendFrom, SendStep, Shape};
 pub use door::{
-    Clearer, Destroyer, Error, Grant, GrantScope, GrantWho, Keeper, Lister, Open, PruneDoor, Receiver, Scope, Sender,
-    SnapDoor, Snapshotter,
+    ClearDoor, Clearer, Destroyer, Error, Grant, GrantScope, GrantWho, Keeper, Lister, Open, PruneDoor, Receiver,
+    RecvDoor, Scope, SendDoor, Sender, SnapDoor, Snapshotter,
 };
 pub use real::processes_started;

@@ -1,5 +1,10 @@
 //! Copying: what is sent, what may be received, and what a receive left behind.
 
+pub(crate) mod begin;
+mod nvlist;
+pub(crate) mod pipe;
+pub(crate) mod token;
+
 use crate::batch::Refusal;
 use serde::{Deserialize, Serialize};
 use zam_names::{BookmarkName, DatasetName, Guid, Kind, SnapTag, Target};
@@ -28,6 +33,15 @@ impl SendFrom {
             Self::Nothing => None,
             Self::Snapshot(target) => Some(target.guid),
             Self::Bookmark { guid, .. } => Some(*guid),
+        }
+    }
+
+    /// As ZFS writes it.
+    pub(crate) fn name(&self) -> Option<String> {
+        match self {
+            Self::Nothing => None,
+            Self::Snapshot(target) => Some(target.name.to_string()),
+            Self::Bookmark { name, .. } => Some(name.to_string()),
         }
     }
 }
@@ -120,6 +134,13 @@ pub struct PartialFacts {
     pub bytes: u64,
     /// Whether the stream was raw.
     pub raw: bool,
+}
+
+impl PartialFacts {
+    /// Of a token that is not understood.
+    pub(crate) fn unknown() -> Self {
+        Self { to: Guid(0), from: None, to_name: String::new(), object: 0, offset: 0, bytes: 0, raw: false }
+    }
 }
 
 /// Why a stream was not received.

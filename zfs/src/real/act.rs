@@ -2,7 +2,7 @@
 
 use super::args::{self, CommandLine};
 use super::refusal::{self, Verb};
-use super::{Real, parse};
+use super::{Real, parse, with_causes};
 use crate::batch::{self, CallFailure, CallResult, Refusal};
 use crate::door::Machine;
 use std::collections::{HashMap, HashSet};
@@ -48,9 +48,9 @@ impl Real {
     fn by_command(&self, line: &CommandLine, names: &[SnapshotName]) -> CallResult {
         if !args::fits(line) {
             // Blames nobody, so the caller halves the list.
-            return Err(whole(Refusal::Other("too many names for one command line".to_owned())));
+            return Err(CallFailure::whole(Refusal::Other("too many names for one command line".to_owned())));
         }
-        let output = self.runner.run(line).map_err(|error| whole(Refusal::Other(with_causes(&error))))?;
+        let output = self.runner.run(line).map_err(|error| CallFailure::whole(Refusal::Other(with_causes(&error))))?;
         if output.status.success() {
             return Ok(Vec::new());
         }
@@ -62,7 +62,7 @@ impl Real {
             // These went on and did the rest, where it was clear whom they refused.
             Some(said) if ["hold", "release"].contains(&verb) && !said.each.is_empty() => Ok(said.each),
             Some(said) => Err(CallFailure { whole: said.whole, each: said.each }),
-            None => Err(whole(Refusal::Other(output.stderr.trim().to_owned()))),
+            None => Err(CallFailure::whole(Refusal::Other(output.stderr.trim().to_owned()))),
         }
     }
 
@@ -128,14 +128,4 @@ fn with_all_that_hold(core: &Library, tag: &HoldTag, names: &[SnapshotName], mut
         failure.each.extend(names.iter().filter(has).map(|name| (name.clone(), Refusal::TagExists)));
     }
     failure
-}
-
-fn whole(whole: Refusal) -> CallFailure {
-    CallFailure { whole, each: Vec::new() }
-}
-
-/// An error with its causes, on one line.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

@@ -2,7 +2,7 @@
 //! is taken for one.
 
 use std::fmt;
-use zam_names::{DatasetName, HoldTag, PoolName, SnapTag, SnapshotName};
+use zam_names::{BookmarkName, DatasetName, HoldTag, PoolName, SnapTag, SnapshotName};
 
 /// Bytes of arguments in one command: half of what Linux allows by default.
 const MAX_ARGUMENTS: usize = 1 << 20;
@@ -84,6 +84,33 @@ pub(super) fn details(names: &[SnapshotName]) -> CommandLine {
 pub(super) fn bookmarks(pool: &PoolName) -> CommandLine {
     let words = ["list", "-H", "-p", "-t", "bookmark", "-o", "name,guid,createtxg", "-r", "--"];
     line(Program::Zfs, &words, [pool.to_string()])
+}
+
+pub(super) fn copy_facts(pool: &PoolName) -> CommandLine {
+    line(Program::Zfs, &[&COPY_FACTS[..], &["-r", "--"]].concat(), [pool.to_string()])
+}
+
+pub(super) fn copy_facts_of(datasets: &[DatasetName]) -> CommandLine {
+    line(Program::Zfs, &[&COPY_FACTS[..], &["--"]].concat(), datasets.iter().map(DatasetName::to_string))
+}
+
+const COPY_FACTS: [&str; 7] = [
+    "list",
+    "-H",
+    "-p",
+    "-t",
+    "filesystem,volume",
+    "-o",
+    "name,receive_resume_token,encryption,keystatus,available,written",
+];
+
+pub(super) fn destroy_bookmark(name: &BookmarkName) -> CommandLine {
+    line(Program::Zfs, &["destroy", "--"], [name.to_string()])
+}
+
+/// Gives up what a cut receive left, and refuses where there is nothing of the kind.
+pub(super) fn clear(dataset: &DatasetName) -> CommandLine {
+    line(Program::Zfs, &["receive", "-A", "--"], [dataset.to_string()])
 }
 
 pub(super) fn holds(names: &[SnapshotName]) -> CommandLine {
@@ -175,6 +202,10 @@ mod tests {
             hold(&tag, &names),
             release(&tag, &names),
             destroy(&datasets[0], &tags),
+            super::copy_facts(&pool),
+            copy_facts_of(&datasets),
+            destroy_bookmark(&"tank/a#x".parse().unwrap()),
+            clear(&datasets[0]),
         ];
         let expected = [
             "zpool list -H -p -o name,health,free,capacity",
@@ -190,6 +221,10 @@ mod tests {
             "zfs hold -- zam tank/a@x tank/b@y z",
             "zfs release -- zam tank/a@x tank/b@y z",
             "zfs destroy -- tank/a@x,y",
+            "zfs list -H -p -t filesystem,volume -o name,receive_resume_token,encryption,keystatus,available,written -r -- tank",
+            "zfs list -H -p -t filesystem,volume -o name,receive_resume_token,encryption,keystatus,available,written -- tank/a tank/b",
+            "zfs destroy -- tank/a#x",
+            "zfs receive -A -- tank/a",
         ];
         assert_eq!(lines.each_ref().map(whole), expected);
         assert_eq!(details(&names).arguments.last().unwrap(), "tank/b@y z", "a blank does not cut a name in two");

@@ -2,12 +2,14 @@
 
 mod act;
 mod args;
+mod copy;
 mod grants;
 mod parse;
 mod refusal;
 mod run;
 
 use crate::batch::Refusal;
+use crate::copy::CopyFacts;
 use crate::door::{Error, Grant, Lister, Scope};
 use args::{Changed, CommandLine};
 use nix::errno::Errno;
@@ -160,6 +162,19 @@ impl Lister for Real {
         parse::bookmarks(&self.ask(&line)?).map_err(|bad| answer(&line, bad))
     }
 
+    fn copy_facts(&self, scope: Scope<'_>) -> Result<Vec<CopyFacts>, Error> {
+        match scope {
+            Scope::Pool(pool) => {
+                let line = args::copy_facts(pool);
+                parse::copy_facts(&self.ask(&line)?).map_err(|bad| answer(&line, bad))
+            }
+            Scope::Datasets(datasets) => in_chunks(datasets, |datasets: &[DatasetName]| {
+                let line = args::copy_facts_of(datasets);
+                parse::copy_facts(&self.ask_of(&line, datasets)?.0).map_err(|bad| answer(&line, bad))
+            }),
+        }
+    }
+
     fn grants(&self, dataset: &DatasetName) -> Result<Vec<Grant>, Error> {
         let line = args::grants(dataset);
         grants::grants(&self.ask(&line)?, dataset).map_err(|bad| answer(&line, bad))
@@ -196,4 +211,10 @@ fn failed(line: &CommandLine, output: &Output) -> Error {
 
 fn answer(line: &CommandLine, Bad { why, line: quoted }: Bad) -> Error {
     Error::Answer { command: line.to_string(), why, line: quoted }
+}
+
+/// An error with its causes, on one line.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

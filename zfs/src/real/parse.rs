@@ -1,5 +1,6 @@
 //! Text of `zfs` and `zpool` in, rows out. Strict: what is not as the manual says is an error that quotes the line.
 
+use crate::copy::{CopyFacts, PartialFacts, token};
 use std::fmt;
 use std::str::FromStr;
 use zam_names::{
@@ -75,6 +76,27 @@ pub(super) fn snapshots(text: &str) -> Result<Vec<(SnapshotName, Guid, CreateTxg
 pub(super) fn bookmarks(text: &str) -> Result<Vec<Bookmark>, Bad> {
     rows(text, |row: Row<'_, 3>| {
         Ok(Bookmark { name: row.get::<BookmarkName>(0)?, guid: Guid(row.get(1)?), createtxg: CreateTxg(row.get(2)?) })
+    })
+}
+
+/// A token that is not understood is one of a receive that cannot go on.
+pub(super) fn copy_facts(text: &str) -> Result<Vec<CopyFacts>, Bad> {
+    rows(text, |row: Row<'_, 6>| {
+        let partial = row.or_none::<String>(1)?.map(|token| {
+            token::decode(&token).unwrap_or_else(|why| {
+                tracing::warn!(dataset = row.cells[0], why, "a resume token is not understood");
+                PartialFacts::unknown()
+            })
+        });
+        let encrypted = !["off", NONE].contains(&row.cells[2]);
+        Ok(CopyFacts {
+            dataset: row.get(0)?,
+            partial,
+            encrypted,
+            key_loaded: !encrypted || row.cells[3] == "available",
+            available: row.or_none(4)?.unwrap_or(0),
+            written: row.or_none(5)?.unwrap_or(0),
+        })
     })
 }
 

@@ -11,6 +11,10 @@ pub(super) enum Verb {
     Hold,
     Release,
     Destroy,
+    Bookmark,
+    Create,
+    Send,
+    Receive,
 }
 
 /// The first of ZFS's own error numbers (`zfs_errno_t`).
@@ -19,17 +23,21 @@ const ZFS_ERRORS: i32 = 1024;
 pub(super) fn of_errno(verb: Verb, errno: i32) -> Refusal {
     match (verb, Errno::from_raw(errno)) {
         (_, Errno::ENOENT) => Refusal::NotFound,
-        (Verb::Snapshot, Errno::EEXIST) => Refusal::Exists,
+        (Verb::Snapshot | Verb::Bookmark | Verb::Create | Verb::Receive, Errno::EEXIST) => Refusal::Exists,
         (Verb::Hold, Errno::EEXIST) => Refusal::TagExists,
         (Verb::Destroy, Errno::EEXIST) => Refusal::HasClones,
         (Verb::Release, Errno::ESRCH) => Refusal::NoTag,
         (_, Errno::EBUSY) => Refusal::Busy,
+        (Verb::Send | Verb::Receive, Errno::EACCES) => Refusal::Other("its key is not loaded".to_owned()),
         (_, Errno::EPERM | Errno::EACCES) => Refusal::NotPermitted,
         (_, Errno::ENOSPC | Errno::EDQUOT) => Refusal::NoSpace,
         // What each of these calls answers at once on a suspended pool (`POOL_CHECK_SUSPENDED`).
         (_, Errno::EAGAIN) => Refusal::Suspended,
         (_, Errno::EROFS) => Refusal::Other("the pool is read-only".to_owned()),
         (Verb::Snapshot, Errno::EXDEV) => two_of_one(),
+        (Verb::Send, Errno::EXDEV) => Refusal::Other("its base is no earlier snapshot of it".to_owned()),
+        // A cut receive waits to go on (`ZFS_ERR_RESUME_EXISTS`, which older ones call busy too).
+        (Verb::Receive, _) if errno == 1047 => Refusal::Busy,
         (_, Errno::UnknownErrno) if errno > ZFS_ERRORS => Refusal::Other(match errno {
             1029 => "the kernel module does not know this call: it does not fit the library".to_owned(),
             1030..=1032 => format!("the kernel module does not know this form of the call (ZFS error {errno})"),
@@ -109,7 +117,7 @@ pub(super) fn said_of(line: &str) -> Option<(Option<&str>, Refusal)> {
         let holders = format!("it's being held. Run 'zfs holds -r {name}' to see holders.");
         return Some((Some(name), if reason == holders { Refusal::Busy } else { reason_of(reason)? }));
     }
-    let starts = ["create snapshots : ", "destroy snapshots: ", "hold: ", "release: "];
+    let starts = ["create snapshots : ", "destroy snapshots: ", "destroy bookmark: ", "hold: ", "release: "];
     let reason = starts.iter().find_map(|start| rest.strip_prefix(start))?;
     Some((None, reason_of(reason)?))
 }

@@ -38,7 +38,10 @@ use zam_names::{BookmarkName, DatasetName, HoldTag, Kind, PoolName, SnapshotName
 /// | `rename OLD NEW` | a dataset with all that is below it, or a snapshot |
 /// | `clone SNAP DATASET`, `bookmark SNAP BOOKMARK` | as the commands of ZFS |
 /// | `allow USER local\|descendent\|both PERMISSION,… DATASET`, `unallow USER DATASET` | grants; user `root` needs none |
+/// | `allow creator PERMISSION,… DATASET` | what whoever makes a dataset below gets on it (`zfs allow -c`) |
 /// | `limit COUNT\|none DATASET` | sets its `snapshot_limit` |
+/// | `quota BYTES\|none DATASET` | sets its `quota` |
+/// | `encrypted DATASET…`, `unload-key DATASET…` | makes encrypted filesystems, with their keys loaded; takes the keys away |
 /// | `write BYTES DATASET` | overwrites data, so that the newest snapshot's `used` grows |
 /// | `busy DATASET\|SNAP [off]` | something receives into the dataset, or sends the snapshot |
 /// | `full POOL [off]`, `suspended POOL [off]`, `exported POOL [off]` | the pool's state |
@@ -114,12 +117,27 @@ impl Admin {
             }
             ["clone", origin, name] => self.clone_snapshot(&parse(origin)?, parse(name)?),
             ["bookmark", origin, name] => self.bookmark(&parse(origin)?, &parse(name)?),
+            ["encrypted", names @ ..] => {
+                self.make_datasets(names, Kind::Filesystem)?;
+                names.iter().try_for_each(|name| self.on_dataset(name, |dataset| dataset.encrypted = true))
+            }
+            ["unload-key", names @ ..] => {
+                names.iter().try_for_each(|name| self.on_dataset(name, |dataset| dataset.key_loaded = false))
+            }
+            ["allow", "creator", permissions, name] => self.on_dataset(name, |dataset| {
+                dataset.granted_to_creator.extend(permissions.split(',').map(str::to_owned));
+            }),
             ["allow", user, scope, permissions, name] => self.allow(user, scope, permissions, &parse(name)?),
             ["unallow", user, name] => self.on_dataset(name, |dataset| drop(dataset.grants.remove(*user))),
             ["limit", "none", name] => self.on_dataset(name, |dataset| dataset.snapshot_limit = None),
             ["limit", count, name] => {
                 let limit = parse(count)?;
                 self.on_dataset(name, |dataset| dataset.snapshot_limit = Some(limit))
+            }
+            ["quota", "none", name] => self.on_dataset(name, |dataset| dataset.quota = None),
+            ["quota", bytes, name] => {
+                let bytes = parse(bytes)?;
+                self.on_dataset(name, |dataset| dataset.quota = Some(bytes))
             }
             ["write", bytes, name] => {
                 let bytes = parse(bytes)?;

@@ -21,13 +21,15 @@ impl PoolState {
         self.must_answer()?;
         let mut datasets = HashSet::new();
         if !names.iter().all(|name| datasets.insert(name.dataset())) {
-            return Err(whole(Refusal::Other("two snapshots of one dataset in one call (EXDEV)".to_owned())));
+            return Err(CallFailure::whole(Refusal::Other(
+                "two snapshots of one dataset in one call (EXDEV)".to_owned(),
+            )));
         }
         for name in names {
-            self.may(user, "snapshot", name.dataset()).map_err(whole)?;
+            self.may(user, "snapshot", name.dataset()).map_err(CallFailure::whole)?;
         }
         if self.space == Space::Full {
-            return Err(whole(Refusal::NoSpace));
+            return Err(CallFailure::whole(Refusal::NoSpace));
         }
         let refuse = |name: &SnapshotName| self.why_no_snapshot(user, name, names).map(|why| (name.clone(), why));
         all_or_nothing(names.iter().filter_map(refuse).collect())?;
@@ -35,7 +37,9 @@ impl PoolState {
         for name in names {
             let guid = self.new_guid();
             if let Some(dataset) = self.datasets.get_mut(name.dataset()) {
-                dataset.snapshots.insert(name.tag().clone(), SnapshotState::new(guid, createtxg, now));
+                let mut snapshot = SnapshotState::new(guid, createtxg, now);
+                snapshot.written = std::mem::take(&mut dataset.unsnapped);
+                dataset.snapshots.insert(name.tag().clone(), snapshot);
                 dataset.snapshots_changed = Some(now);
             }
         }
@@ -46,7 +50,7 @@ impl PoolState {
     pub(super) fn call_hold(&mut self, user: &str, tag: &HoldTag, names: &[SnapshotName], now: UnixTime) -> CallResult {
         self.must_answer()?;
         for name in names {
-            self.may(user, "hold", name.dataset()).map_err(whole)?;
+            self.may(user, "hold", name.dataset()).map_err(CallFailure::whole)?;
         }
         let mut passed_over = Vec::new();
         for name in names {
@@ -81,7 +85,7 @@ impl PoolState {
     ) -> CallResult {
         self.must_answer()?;
         for name in names {
-            self.may(user, "release", name.dataset()).map_err(whole)?;
+            self.may(user, "release", name.dataset()).map_err(CallFailure::whole)?;
         }
         let mut passed_over = Vec::new();
         for name in names {
@@ -116,7 +120,7 @@ impl PoolState {
         for name in names {
             match self.may_destroy(user, name) {
                 Ok(()) | Err(Refusal::NotFound) => {}
-                Err(why) => return Err(whole(why)),
+                Err(why) => return Err(CallFailure::whole(why)),
             }
         }
         let refuse = |name: &SnapshotName| self.why_no_destroy(name, how).map(|why| (name.clone(), why));
@@ -148,11 +152,11 @@ impl PoolState {
         }
     }
 
-    fn must_answer(&self) -> Result<(), CallFailure> {
+    pub(super) fn must_answer(&self) -> Result<(), Refusal> {
         match self.health {
             Health::Online => Ok(()),
-            Health::Suspended => Err(whole(Refusal::Suspended)),
-            Health::Exported => Err(whole(Refusal::NotFound)),
+            Health::Suspended => Err(Refusal::Suspended),
+            Health::Exported => Err(Refusal::NotFound),
         }
     }
 
@@ -202,7 +206,16 @@ impl PoolState {
 
 impl SnapshotState {
     pub(super) fn new(guid: zam_names::Guid, createtxg: zam_names::CreateTxg, creation: UnixTime) -> Self {
-        Self { guid, createtxg, creation, used: 0, holds: BTreeMap::new(), deferred: false, in_use: Use::Idle }
+        let (holds, in_use) = (BTreeMap::new(), Use::Idle);
+        Self { guid, createtxg, creation, used: 0, written: 0, holds, deferred: false, in_use }
+    }
+
+    /// Bytes in a stream that even a snapshot of nothing new takes.
+    pub(super) const OWN: u64 = 1024;
+
+    /// Bytes in the stream from the snapshot before it.
+    pub(super) fn size(&self) -> u64 {
+        self.written + Self::OWN
     }
 }
 
@@ -213,12 +226,8 @@ impl DatasetState {
     }
 }
 
-fn whole(whole: Refusal) -> CallFailure {
-    CallFailure { whole, each: Vec::new() }
-}
-
 /// ZFS gives the last of the names' errors as that of the whole call.
-fn all_or_nothing(each: Vec<(SnapshotName, Refusal)>) -> Result<(), CallFailure> {
+pub(super) fn all_or_nothing<N>(each: Vec<(N, Refusal)>) -> Result<(), CallFailure<N>> {
     match each.last() {
         None => Ok(()),
         Some((_, last)) => Err(CallFailure { whole: last.clone(), each }),

@@ -2,7 +2,8 @@
 
 use super::state::{GrantState, PoolState};
 use crate::batch::Refusal;
-use zam_names::{DatasetName, SnapshotName};
+use std::collections::BTreeSet;
+use zam_names::{DatasetName, Kind, SnapshotName};
 
 /// The user that needs no grant.
 pub(super) const ROOT: &str = "root";
@@ -27,6 +28,26 @@ impl PoolState {
         }
         self.judge(user, "mount", name.dataset(), Start::Descendent)?;
         self.judge(user, "destroy", name.dataset(), Start::Descendent)
+    }
+
+    /// Whether a permission on what is below the dataset is there, its snapshots included: `send`.
+    pub(super) fn may_below(&self, user: &str, permission: &str, dataset: &DatasetName) -> Result<(), Refusal> {
+        self.judge(user, permission, dataset, Start::Descendent)
+    }
+
+    /// What whoever makes a dataset right below this one gets on it.
+    pub(super) fn granted_to_creator(&self, above: Option<DatasetName>) -> BTreeSet<String> {
+        let above = std::iter::successors(above, DatasetName::parent);
+        above.filter_map(|name| self.datasets.get(&name)).flat_map(|state| state.granted_to_creator.clone()).collect()
+    }
+
+    /// Makes a dataset, whose maker gets what the create-time grants say.
+    pub(super) fn make(&mut self, user: &str, name: &DatasetName, kind: Kind) {
+        let granted = self.granted_to_creator(name.parent());
+        self.make_missing(name, kind);
+        if let Some(dataset) = self.datasets.get_mut(name) {
+            dataset.grants.entry(user.to_owned()).or_default().local.extend(granted);
+        }
     }
 
     fn judge(&self, user: &str, permission: &str, dataset: &DatasetName, start: Start) -> Result<(), Refusal> {

@@ -4,6 +4,7 @@
 
 mod admin;
 mod calls;
+mod copy;
 mod grants;
 mod state;
 mod store;
@@ -14,9 +15,10 @@ mod tree;
 pub use admin::{Admin, AdminError};
 
 use crate::batch::{CallFailure, CallResult, Refusal};
-use crate::door::{Error, Grant, Lister, Machine, Scope};
+use crate::copy::{CopyFacts, ReceiveError};
+use crate::door::{Error, Grant, GrantScope, GrantWho, Lister, Machine, Scope};
 use calls::Destroy;
-use state::PoolState;
+use state::{DatasetState, PoolState};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use store::Store;
@@ -58,17 +60,37 @@ impl Sim {
         Ok(opened)
     }
 
+    fn each_in(
+        &self,
+        scope: Scope<'_>,
+        mut each: impl FnMut(&PoolState, &DatasetName, &DatasetState) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let (wanted, pools): (Option<BTreeSet<&DatasetName>>, Vec<PoolState>) = match scope {
+            Scope::Pool(pool) => (None, vec![self.pool(pool)?]),
+            Scope::Datasets(names) => {
+                let pools: BTreeSet<PoolName> = names.iter().map(DatasetName::pool).collect();
+                let imported = pools.iter().filter_map(|pool| self.store.imported(pool).transpose());
+                (Some(names.iter().collect()), imported.collect::<Result<_, _>>()?)
+            }
+        };
+        for pool in &pools {
+            let is_wanted = |name: &DatasetName| wanted.as_ref().is_none_or(|wanted| wanted.contains(name));
+            pool.datasets.iter().filter(|(name, _)| is_wanted(name)).try_for_each(|(n, state)| each(pool, n, state))?;
+        }
+        Ok(())
+    }
+
     /// One call to the one pool of all names.
     fn call(&self, names: &[SnapshotName], call: impl FnOnce(&mut PoolState, UnixTime) -> CallResult) -> CallResult {
         let Some(pool) = names.first().map(|name| name.dataset().pool()) else {
             return Ok(Vec::new());
         };
         if names.iter().any(|name| name.dataset().pool() != pool) {
-            return Err(whole(Refusal::Other("names of several pools in one call (EXDEV)".to_owned())));
+            return Err(CallFailure::whole(Refusal::Other("names of several pools in one call (EXDEV)".to_owned())));
         }
         self.store.change(&pool, |state, now| match state {
             Some(state) => call(state, now),
-            None => Err(whole(Refusal::NotFound)),
+            None => Err(CallFailure::whole(Refusal::NotFound)),
         })
     }
 }
@@ -84,28 +106,14 @@ impl Lister for Sim {
     }
 
     fn snapshots(&self, scope: Scope<'_>) -> Result<Vec<(SnapshotName, Guid, CreateTxg)>, Error> {
-        let wanted: Option<BTreeSet<&DatasetName>> = match scope {
-            Scope::Pool(_) => None,
-            Scope::Datasets(names) => Some(names.iter().collect()),
-        };
-        let pools = match scope {
-            Scope::Pool(pool) => vec![self.pool(pool)?],
-            Scope::Datasets(names) => {
-                let pools: BTreeSet<PoolName> = names.iter().map(DatasetName::pool).collect();
-                let imported = pools.iter().filter_map(|pool| self.store.imported(pool).transpose());
-                imported.collect::<Result<_, _>>()?
-            }
-        };
         let mut rows = Vec::new();
-        for (dataset, state) in pools.iter().flat_map(|pool| &pool.datasets) {
-            if wanted.as_ref().is_some_and(|wanted| !wanted.contains(dataset)) {
-                continue;
-            }
+        self.each_in(scope, |_, dataset, state| {
             for (tag, snapshot) in &state.snapshots {
                 let name = dataset.at(tag).map_err(|e| self.store.error(e))?;
                 rows.push((name, snapshot.guid, snapshot.createtxg));
             }
-        }
+            Ok(())
+        })?;
         Ok(rows)
     }
 
@@ -132,11 +140,24 @@ impl Lister for Sim {
         Ok(rows)
     }
 
+    fn copy_facts(&self, scope: Scope<'_>) -> Result<Vec<CopyFacts>, Error> {
+        let mut rows = Vec::new();
+        self.each_in(scope, |pool, dataset, state| {
+            rows.push(pool.listed_copy_facts(dataset, state));
+            Ok(())
+        })?;
+        Ok(rows)
+    }
+
     fn grants(&self, dataset: &DatasetName) -> Result<Vec<Grant>, Error> {
         let pool = self.pool(&dataset.pool())?;
         let missing = || self.store.error(format!("cannot open '{dataset}': dataset does not exist"));
         let state = pool.datasets.get(dataset).ok_or_else(missing)?;
         let mut grants: Vec<_> = state.grants.iter().flat_map(|(user, grant)| grant.listed(dataset, user)).collect();
+        if !state.granted_to_creator.is_empty() {
+            let (who, permissions) = (GrantWho::Creator, state.granted_to_creator.iter().cloned().collect());
+            grants.push(Grant { dataset: dataset.clone(), who, scope: GrantScope::Local, permissions });
+        }
         grants.sort();
         Ok(grants)
     }
@@ -160,12 +181,20 @@ impl Machine for Sim {
     }
 }
 
-impl From<Error> for CallFailure {
+impl<N> From<Error> for CallFailure<N> {
     fn from(error: Error) -> Self {
-        whole(Refusal::Other(error.to_string()))
+        Self::whole(error.into())
     }
 }
 
-fn whole(whole: Refusal) -> CallFailure {
-    CallFailure { whole, each: Vec::new() }
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self::Other(error.to_string())
+    }
+}
+
+impl From<Error> for ReceiveError {
+    fn from(error: Error) -> Self {
+        Self::Refused(error.into())
+    }
 }

@@ -1,5 +1,6 @@
 //! What a simulated pool remembers, and how it counts.
 
+use crate::copy::{CopyFacts, PartialFacts};
 use crate::door::{Grant, GrantScope, GrantWho};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -62,6 +63,14 @@ pub(super) struct DatasetState {
     pub(super) in_use: Use,
     /// Bytes that the dataset itself refers to.
     pub(super) live: u64,
+    /// Bytes written since the newest snapshot.
+    pub(super) unsnapped: u64,
+    pub(super) encrypted: bool,
+    pub(super) key_loaded: bool,
+    /// What a cut receive left. A dataset that has this and no snapshot is there for its sake alone.
+    pub(super) partial: Option<PartialState>,
+    /// Bytes that it and what is below may take.
+    pub(super) quota: Option<u64>,
     /// `snapshot_limit`: counts the snapshots of all that is below, binds everybody but root.
     pub(super) snapshot_limit: Option<usize>,
     pub(super) snapshots_changed: Option<UnixTime>,
@@ -69,6 +78,18 @@ pub(super) struct DatasetState {
     pub(super) bookmarks: BTreeMap<SnapTag, BookmarkState>,
     /// By user.
     pub(super) grants: BTreeMap<String, GrantState>,
+    /// What whoever makes a dataset below gets on it.
+    pub(super) granted_to_creator: BTreeSet<String>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct PartialState {
+    pub(super) facts: PartialFacts,
+    /// Of the snapshot, as the stream says.
+    pub(super) creation: UnixTime,
+    /// Who was given what on the hidden dataset in which it lies.
+    pub(super) receiver: String,
+    pub(super) granted: BTreeSet<String>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -77,6 +98,8 @@ pub(super) struct SnapshotState {
     pub(super) createtxg: CreateTxg,
     pub(super) creation: UnixTime,
     pub(super) used: u64,
+    /// Bytes written since the snapshot before it.
+    pub(super) written: u64,
     pub(super) holds: BTreeMap<HoldTag, UnixTime>,
     pub(super) deferred: bool,
     pub(super) in_use: Use,
@@ -180,6 +203,28 @@ impl PoolState {
         self.datasets.iter().map(listed).collect()
     }
 
+    /// As `zfs list` shows what copying needs to know.
+    pub(super) fn listed_copy_facts(&self, name: &DatasetName, state: &DatasetState) -> CopyFacts {
+        CopyFacts {
+            dataset: name.clone(),
+            partial: state.partial.as_ref().map(|partial| partial.facts.clone()),
+            encrypted: state.encrypted,
+            key_loaded: state.key_loaded,
+            available: self.available(name),
+            written: state.unsnapped,
+        }
+    }
+
+    /// Bytes that the dataset may still take.
+    pub(super) fn available(&self, name: &DatasetName) -> u64 {
+        let left = |top: DatasetName| {
+            let used: u64 = self.tree(&top).map(|(_, state)| state.own_used()).sum();
+            Some(self.datasets.get(&top)?.quota?.saturating_sub(used))
+        };
+        let above = std::iter::successors(Some(name.clone()), DatasetName::parent);
+        above.filter_map(left).fold(self.listed().free, u64::min)
+    }
+
     /// As `zfs list` and `zfs holds` show it.
     pub(super) fn listed_snapshot(&self, name: &SnapshotName) -> Option<Snapshot> {
         let state = self.snapshot(name)?;
@@ -204,16 +249,23 @@ impl DatasetState {
             origin: None,
             in_use: Use::Idle,
             live: 24 << 10,
+            unsnapped: 0,
+            encrypted: false,
+            key_loaded: true,
+            partial: None,
+            quota: None,
             snapshot_limit: None,
             snapshots_changed: None,
             snapshots: BTreeMap::new(),
             bookmarks: BTreeMap::new(),
             grants: BTreeMap::new(),
+            granted_to_creator: BTreeSet::new(),
         }
     }
 
     /// Writes over old data: what the newest snapshot still needs of it becomes that snapshot's own.
     pub(super) fn write(&mut self, bytes: u64) {
+        self.unsnapped += bytes;
         match self.snapshots.values_mut().max_by_key(|snapshot| snapshot.createtxg) {
             Some(newest) => newest.used += bytes,
             None => self.live += bytes,
@@ -221,7 +273,7 @@ impl DatasetState {
     }
 
     fn own_used(&self) -> u64 {
-        self.live + self.used_by_snapshots()
+        self.live + self.used_by_snapshots() + self.partial.as_ref().map_or(0, |partial| partial.facts.bytes)
     }
 
     fn used_by_snapshots(&self) -> u64 {

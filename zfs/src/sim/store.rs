@@ -1,13 +1,14 @@
 //! The folder of the simulated pools: one JSON file per pool, replaced whole, and a lock for whoever changes one.
 
 use super::state::{Health, PoolState};
+use crate::batch::Refusal;
 use crate::door::Error;
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
-use zam_names::{PoolName, UnixTime};
+use zam_names::{DatasetName, PoolName, UnixTime};
 
 #[derive(Clone, Debug)]
 pub(super) struct Store {
@@ -64,6 +65,18 @@ impl Store {
             self.replace(&self.file(pool), &bytes).map_err(|e| self.error(e))?;
         }
         Ok(answer)
+    }
+
+    /// Keeps others from receiving into the dataset for as long as the file is open, however its process ends.
+    pub(super) fn alone(&self, dataset: &DatasetName) -> Result<File, Refusal> {
+        let path = self.folder.join(format!("{}.receiving", dataset.as_str().replace('/', "%")));
+        let other = |error: io::Error| Refusal::Other(error.to_string());
+        let file = OpenOptions::new().create(true).truncate(false).write(true).open(path).map_err(other)?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(TryLockError::WouldBlock) => Err(Refusal::Busy),
+            Err(TryLockError::Error(error)) => Err(other(error)),
+        }
     }
 
     /// Now, on the clock of this folder.

@@ -56,7 +56,7 @@ impl PoolState {
     }
 
     /// Takes the dataset away; if it was the last clone of a snapshot that is marked, the snapshot goes too.
-    fn remove(&mut self, name: &DatasetName, now: UnixTime) {
+    pub(super) fn remove(&mut self, name: &DatasetName, now: UnixTime) {
         let Some(origin) = self.datasets.remove(name).and_then(|dataset| dataset.origin) else {
             return;
         };

@@ -1,0 +1,94 @@
+//! Streams on their way to and from the kernel. It reads and writes pipes alone: a socket fails at its second read, a file
+//! at some writes. A thread moves the bytes between such a pipe and wherever they come from or go to, by `splice` where
+//! Linux can.
+
+use super::begin::{Begin, LENGTH, Record};
+use super::{ReceiveError, SendStep};
+use crate::batch::Refusal;
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::sys::socket::{Shutdown, shutdown};
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+/// Bytes in a pipe: what Linux gives everybody at most.
+const CAPACITY: i32 = 1 << 20;
+
+/// A pipe: where to read, where to write.
+pub(crate) fn pipe() -> io::Result<(File, File)> {
+    let (reader, writer) = io::pipe()?;
+    // It works with the small one too.
+    let _ = fcntl(&writer, FcntlArg::F_SETPIPE_SZ(CAPACITY));
+    Ok((File::from(OwnedFd::from(reader)), File::from(OwnedFd::from(writer))))
+}
+
+/// Passes a stream on from the kernel, if its first record names the GUIDs that are meant.
+pub(crate) fn pass_on(mut kernel: File, out: OwnedFd, step: &SendStep) -> Result<(), Refusal> {
+    let mut out = File::from(out);
+    let record = match first_record(&mut kernel) {
+        Ok(record) => record,
+        // The kernel gave up before the first record; it says why.
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
+        Err(error) => return Err(Refusal::Other(error.to_string())),
+    };
+    let begin = Begin::read(&record).map_err(Refusal::Other)?;
+    if (begin.to, begin.from) != (step.to.guid, step.from.guid()) {
+        return Err(Refusal::OtherGuid);
+    }
+    let gone = |error: io::Error| Refusal::Other(format!("nobody reads the stream any more: {error}"));
+    out.write_all(&record).map_err(gone)?;
+    io::copy(&mut kernel, &mut out).map_err(gone)?;
+    Ok(())
+}
+
+/// The first record, whole.
+pub(crate) fn first_record(stream: &mut File) -> io::Result<Record> {
+    let mut record = [0; LENGTH];
+    stream.read_exact(&mut record)?;
+    Ok(record)
+}
+
+/// A stream on its way into the kernel.
+pub(crate) struct Inflow {
+    /// Where the kernel reads.
+    pub(crate) pipe: File,
+    source: Option<OwnedFd>,
+}
+
+impl Inflow {
+    /// Starts to move what comes.
+    pub(crate) fn from(mut stream: File) -> io::Result<Self> {
+        let (pipe, mut writer) = pipe()?;
+        let source = stream.try_clone()?.into();
+        // It ends with the stream, or, as its pipe breaks, with this value.
+        std::thread::Builder::new().name("inflow".to_owned()).spawn(move || {
+            // What it could not read, the kernel misses.
+            if let Err(error) = io::copy(&mut stream, &mut writer) {
+                tracing::debug!(%error, "the stream ended early");
+            }
+        })?;
+        Ok(Self { pipe, source: Some(source) })
+    }
+
+    /// Waits for the end of the stream, of which the kernel has read all that belongs to it.
+    pub(crate) fn finish(mut self) -> Result<(), ReceiveError> {
+        match self.pipe.read(&mut [0]) {
+            Ok(0) => {
+                self.source = None;
+                Ok(())
+            }
+            Ok(_) => Err(ReceiveError::Trailing),
+            Err(error) => Err(ReceiveError::Refused(Refusal::Other(error.to_string()))),
+        }
+    }
+}
+
+impl Drop for Inflow {
+    /// A stream that is not wanted to its end: whoever writes into its socket must learn of it, and the thread end.
+    fn drop(&mut self) {
+        if let Some(source) = &self.source {
+            // Not a socket: then the broken pipe is all there is.
+            let _ = shutdown(source.as_fd().as_raw_fd(), Shutdown::Both);
+        }
+    }
+}
