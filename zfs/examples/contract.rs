@@ -12,16 +12,19 @@
 
 use std::error::Error;
 use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::{env, fs, io};
-use zam_names::{PoolName, SnapshotName};
-use zam_zfs::contract::{self, Act, Ground, OTHER, RIGHTFUL, Trouble};
-use zam_zfs::{Batch, Lister, Open};
+use zam_names::PoolName;
+use zam_zfs::contract::{self, Act, Done, Ground, OTHER, RIGHTFUL, Trouble};
+use zam_zfs::{Lister, Open};
 
 const POOL: &str = "zamcontract";
 const FILE: &str = "/var/tmp/zam-contract.pool";
 const SIZE: u64 = 1 << 30;
+/// For streams.
+const SCRATCH: &str = "/var/tmp/zam-contract";
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -80,6 +83,8 @@ impl OnReal {
             )
             .into());
         }
+        fs::create_dir(SCRATCH)?;
+        fs::set_permissions(SCRATCH, fs::Permissions::from_mode(0o1777))?;
         fs::File::create_new(FILE)?.set_len(SIZE)?;
         let pool = POOL.parse()?;
         let mut ground = Self { pool, tells_when_snapshots_changed: false };
@@ -93,9 +98,18 @@ impl OnReal {
             |front: &[&str], names: &[&str]| names.iter().try_for_each(|name| run("zfs", &[front, &[*name]].concat()));
         match words {
             ["create", names @ ..] => one_by_one(&["create", "-p"], names),
+            ["encrypted", names @ ..] => {
+                let (format, from) = ("keyformat=raw", format!("keylocation=file://{SCRATCH}/key"));
+                fs::write(format!("{SCRATCH}/key"), [7; 32]).map_err(Trouble::new)?;
+                one_by_one(&["create", "-p", "-o", "encryption=on", "-o", format, "-o", &from], names)
+            }
+            ["unload-key", names @ ..] => one_by_one(&["unload-key"], names),
+            ["write", bytes, name] => write(name, bytes.parse().map_err(Trouble::new)?),
+            ["quota", bytes, name] => run("zfs", &["set", &format!("quota={bytes}"), name]),
             ["volume", names @ ..] => one_by_one(&["create", "-p", "-s", "-V", "16M"], names),
             ["destroy", flag @ ("-d" | "-r"), names @ ..] => one_by_one(&["destroy", flag], names),
             ["destroy", names @ ..] => one_by_one(&["destroy"], names),
+            ["allow", "creator", permissions, name] => run("zfs", &["allow", "-c", permissions, name]),
             ["allow", user, "local", permissions, name] => run("zfs", &["allow", "-l", "-u", user, permissions, name]),
             ["allow", user, "descendent", permissions, name] => {
                 run("zfs", &["allow", "-d", "-u", user, permissions, name])
@@ -123,7 +137,7 @@ impl Ground for OnReal {
         Ok(())
     }
 
-    fn act(&self, user: &str, act: &Act) -> Result<Batch<SnapshotName>, Trouble> {
+    fn act(&self, user: &str, act: &Act) -> Result<Done, Trouble> {
         let user_only = [format!("--reuid={user}"), format!("--regid={user}")];
         let mut command = Command::new("setpriv");
         command
@@ -147,6 +161,14 @@ impl Ground for OnReal {
     fn tells_when_snapshots_changed(&self) -> bool {
         self.tells_when_snapshots_changed
     }
+
+    fn scratch(&self) -> &Path {
+        Path::new(SCRATCH)
+    }
+
+    fn copies(&self) -> bool {
+        env::var_os("LD_LIBRARY_PATH").is_none()
+    }
 }
 
 impl Drop for OnReal {
@@ -154,10 +176,23 @@ impl Drop for OnReal {
         if let Err(why) = run("zpool", &["destroy", POOL]) {
             eprintln!("the pool {POOL} may be left: {why}");
         }
-        if let Err(why) = fs::remove_file(FILE) {
-            eprintln!("{FILE} is left: {why}");
+        if let Err(why) = fs::remove_file(FILE).and_then(|()| fs::remove_dir_all(SCRATCH)) {
+            eprintln!("{FILE} or {SCRATCH} is left: {why}");
         }
     }
+}
+
+/// Writes new random bytes into a new file of a filesystem that is mounted for that long.
+fn write(dataset: &str, bytes: u64) -> Result<(), Trouble> {
+    let folder = tempfile::tempdir().map_err(Trouble::new)?;
+    let at = folder.path().display().to_string();
+    run("mount", &["-t", "zfs", "-o", "zfsutil", dataset, &at])?;
+    let written = fs::File::open("/dev/urandom").and_then(|random| {
+        let name = fs::read_dir(folder.path())?.count().to_string();
+        io::copy(&mut random.take(bytes), &mut fs::File::create_new(folder.path().join(name))?)
+    });
+    run("umount", &[&at])?;
+    written.map(drop).map_err(Trouble::new)
 }
 
 fn run(program: &str, arguments: &[&str]) -> Result<(), Trouble> {

@@ -2,17 +2,23 @@
 //! `contract` on real ZFS in the lab, so that the simulation cannot drift.
 
 mod changing;
+mod copying;
 mod looking;
 mod rights;
 mod stage;
+mod streams;
 
 pub use stage::{Ground, OTHER, RIGHTFUL, Trouble};
 
-use crate::batch::{Batch, Failed};
-use crate::door::{Destroyer, Keeper, Open, Snapshotter};
+use crate::batch::{Batch, Failed, Refusal};
+use crate::copy::{ReceiveError, ReceiveStep, SendStep};
+use crate::door::{Clearer, Destroyer, Keeper, Open, Receiver, Sender, Snapshotter};
 use serde::{Deserialize, Serialize};
 use stage::{Check, Stage};
-use zam_names::{HoldTag, SnapshotName, Target};
+use std::fs::File;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use zam_names::{BookmarkName, DatasetName, HoldTag, SnapshotName, Target};
 
 /// One verb of a role's door, as it is handed to a process of the user who is to try it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,18 +31,69 @@ pub enum Act {
     Release(HoldTag, Vec<Target>),
     /// [`Destroyer::destroy`].
     Destroy(Vec<Target>),
+    /// [`Destroyer::destroy_bookmarks`], of one.
+    DestroyBookmark(BookmarkName),
+    /// [`Sender::estimate`].
+    Estimate(SendStep),
+    /// [`Sender::send`], into a new file.
+    Send(SendStep, PathBuf),
+    /// [`Sender::bookmark`], of one.
+    Bookmark(Target, BookmarkName),
+    /// [`Receiver::receive`], of what is in a file, which comes by way of a socket.
+    Receive(ReceiveStep, PathBuf),
+    /// [`Receiver::placeholder`].
+    Placeholder(DatasetName),
+    /// [`Clearer::clear`].
+    Clear(DatasetName),
+}
+
+/// What an act gave.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Done {
+    /// Of many names.
+    Batch(Batch<SnapshotName>),
+    /// Of one copy; how many bytes, where that was asked.
+    Copied(Result<u64, ReceiveError>),
 }
 
 impl Act {
     /// Does it, through the door of the role whose verb it is.
-    pub fn perform(&self, open: &Open) -> Batch<SnapshotName> {
-        match self {
+    #[must_use]
+    pub fn perform(&self, open: &Open) -> Done {
+        Done::Batch(match self {
             Self::Snapshot(names) => open.for_snap().snapshot(names),
             Self::Hold(tag, names) => open.for_snap().hold(tag, names),
             Self::Release(tag, targets) => by_name(open.for_snap().release(tag, targets)),
             Self::Destroy(targets) => by_name(open.for_prune().destroy(targets)),
-        }
+            copy => return Done::Copied(copy.copied(open)),
+        })
     }
+
+    fn copied(&self, open: &Open) -> Result<u64, ReceiveError> {
+        let other = |error: std::io::Error| Refusal::Other(error.to_string());
+        match self {
+            Self::Estimate(step) => return Ok(open.for_send().estimate(step)?),
+            Self::Send(step, file) => open.for_send().send(step, File::create_new(file).map_err(other)?.into())?,
+            Self::Bookmark(target, name) => only(open.for_send().bookmark(&[(target.clone(), name.clone())]))?,
+            Self::DestroyBookmark(name) => only(open.for_prune().destroy_bookmarks(std::slice::from_ref(name)))?,
+            Self::Receive(step, file) => {
+                let mut file = File::open(file).map_err(other)?;
+                let (mut near, far) = UnixStream::pair().map_err(other)?;
+                // What the other end no longer takes is the receiver's to tell.
+                std::thread::spawn(move || std::io::copy(&mut file, &mut near));
+                open.for_recv().receive(step, far.into())?;
+            }
+            Self::Placeholder(dataset) => open.for_recv().placeholder(dataset)?,
+            Self::Clear(dataset) => open.for_clear().clear(dataset)?,
+            Self::Snapshot(_) | Self::Hold(..) | Self::Release(..) | Self::Destroy(_) => {}
+        }
+        Ok(0)
+    }
+}
+
+/// The outcome of a batch of one.
+fn only<T>(batch: Batch<T>) -> Result<(), Refusal> {
+    batch.failed.into_iter().next().map_or(Ok(()), |failed| Err(failed.why))
 }
 
 /// What a case found.
@@ -56,14 +113,16 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 
 /// Runs every case whose name contains `only`, each on a tree of its own, and tells `each` as soon as it is known.
 pub fn run(ground: &dyn Ground, only: &str, mut each: impl FnMut(CaseResult)) {
-    for (number, (name, check)) in cases().enumerate().filter(|(_, (name, _))| name.contains(only)) {
+    let is_copying = |name: &str| copying::CASES.iter().any(|(case, _)| *case == name);
+    let cases = cases().enumerate().filter(|(_, (name, _))| name.contains(only));
+    for (number, (name, check)) in cases.filter(|(_, (name, _))| ground.copies() || !is_copying(name)) {
         let outcome = check(&Stage::new(ground, number));
         each(CaseResult { name, outcome });
     }
 }
 
 fn cases() -> impl Iterator<Item = &'static (&'static str, Check)> {
-    looking::CASES.iter().chain(rights::CASES).chain(changing::CASES)
+    looking::CASES.iter().chain(rights::CASES).chain(changing::CASES).chain(copying::CASES)
 }
 
 fn by_name(batch: Batch<Target>) -> Batch<SnapshotName> {
@@ -94,7 +153,7 @@ mod tests {
             Admin::open(self.folder).unwrap().script(lines).map_err(Trouble::new)
         }
 
-        fn act(&self, user: &str, act: &Act) -> Result<Batch<SnapshotName>, Trouble> {
+        fn act(&self, user: &str, act: &Act) -> Result<Done, Trouble> {
             Ok(act.perform(&Open::Sim { folder: self.folder.to_owned(), user: user.to_owned() }))
         }
 
@@ -104,6 +163,10 @@ mod tests {
 
         fn tells_when_snapshots_changed(&self) -> bool {
             self.pool.as_str() != "old"
+        }
+
+        fn scratch(&self) -> &Path {
+            self.folder
         }
     }
 

@@ -19,6 +19,7 @@ cases! {
     a_denied_snapshot_does_not_keep_the_others_from_destroy,
     who_may_snapshot_hold_and_release_may_not_destroy,
     who_may_destroy_may_not_snapshot_hold_or_release,
+    destroying_bookmarks_needs_destroy_on_the_dataset_itself,
 }
 
 fn without_any_grant_nothing_is_done(stage: &Stage<'_>) -> Result<(), Trouble> {
@@ -146,4 +147,17 @@ fn who_may_destroy_may_not_snapshot_hold_or_release(stage: &Stage<'_>) -> Result
     stage.release(OTHER, "t", stage.targets("$/a@x")?)?.did("", &[("$/a@x", Refusal::NotPermitted)])?;
     stage.script("release t $/a@x")?;
     stage.destroy(OTHER, stage.targets("$/a@x")?)?.all_done("$/a@x")
+}
+
+fn destroying_bookmarks_needs_destroy_on_the_dataset_itself(stage: &Stage<'_>) -> Result<(), Trouble> {
+    stage.script(
+        "create $/a\n snapshot $/a@x\n bookmark $/a@x $/a#x\n allow zam-c1 descendent destroy,mount $/a
+         allow zam-c2 local destroy $/a",
+    )?;
+    stage.unbookmarked(RIGHTFUL, "$/a#x", Err(Refusal::NotPermitted))?;
+    stage.unbookmarked(OTHER, "$/a#x", Ok(()))?;
+    let left = stage.lister().bookmarks(stage.ground().pool()).map_err(Trouble::new)?;
+    equal("left", &left.iter().filter(|mark| mark.name.to_string() == stage.full("$/a#x")).count(), &0)?;
+    stage.unbookmarked(OTHER, "$/a#x", Ok(()))?;
+    equal("the snapshot stays", stage.tags("$/a")?.as_str(), "x")
 }

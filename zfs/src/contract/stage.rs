@@ -1,9 +1,12 @@
 //! What a case stands on, and the words in which it is written.
 
-use super::Act;
+use super::{Act, Done};
 use crate::batch::{Batch, Refusal};
+use crate::copy::ReceiveError;
 use crate::door::{Lister, Scope};
+use std::cell::Cell;
 use std::fmt::{self, Debug, Display};
+use std::path::Path;
 use zam_names::{Dataset, DatasetName, Guid, PoolName, Snapshot, SnapshotName, Target};
 
 /// A machine with its administrator and its users.
@@ -20,14 +23,22 @@ pub trait Ground {
     /// Lets a user ([`RIGHTFUL`] or [`OTHER`]) try a verb.
     ///
     /// # Errors
-    /// If the user's process could not be run; a refusal is in the batch.
-    fn act(&self, user: &str, act: &Act) -> Result<Batch<SnapshotName>, Trouble>;
+    /// If the user's process could not be run; a refusal is in what was done.
+    fn act(&self, user: &str, act: &Act) -> Result<Done, Trouble>;
 
     /// Looks. It needs no right.
     fn lister(&self) -> Box<dyn Lister>;
 
     /// Whether this OpenZFS has `snapshots_changed`.
     fn tells_when_snapshots_changed(&self) -> bool;
+
+    /// Where both users may leave and read files.
+    fn scratch(&self) -> &Path;
+
+    /// Whether streams can be made and taken here: not without libzfs_core.
+    fn copies(&self) -> bool {
+        true
+    }
 }
 
 /// The user whom the cases give rights.
@@ -38,7 +49,7 @@ pub const OTHER: &str = "zam-c2";
 /// Why a case failed.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct Trouble(String);
+pub struct Trouble(pub(super) String);
 
 impl Trouble {
     /// Anything that can be said.
@@ -53,12 +64,13 @@ pub(super) type Check = fn(&Stage<'_>) -> Result<(), Trouble>;
 pub(super) struct Stage<'a> {
     ground: &'a dyn Ground,
     top: String,
+    files: Cell<usize>,
 }
 
 impl<'a> Stage<'a> {
     /// The top comes to be with the first dataset that the case makes below it.
     pub(super) fn new(ground: &'a dyn Ground, number: usize) -> Self {
-        Self { ground, top: format!("{}/case{number}", ground.pool()) }
+        Self { ground, top: format!("{}/case{number}", ground.pool()), files: Cell::new(0) }
     }
 
     pub(super) fn ground(&self) -> &dyn Ground {
@@ -112,7 +124,25 @@ impl<'a> Stage<'a> {
     }
 
     fn act(&self, user: &str, act: Act) -> Result<Outcome<'_>, Trouble> {
-        Ok(Outcome { stage: self, batch: self.ground.act(user, &act)? })
+        match self.ground.act(user, &act)? {
+            Done::Batch(batch) => Ok(Outcome { stage: self, batch }),
+            Done::Copied(_) => Err(Trouble::new("no batch came back")),
+        }
+    }
+
+    pub(super) fn copied(&self, user: &str, act: Act) -> Result<Result<u64, ReceiveError>, Trouble> {
+        match self.ground.act(user, &act)? {
+            Done::Copied(outcome) => Ok(outcome),
+            Done::Batch(_) => Err(Trouble::new("a batch came back")),
+        }
+    }
+
+    /// A file of this case that nobody has had.
+    pub(super) fn file(&self) -> String {
+        let number = self.files.get();
+        self.files.set(number + 1);
+        let case = self.top.rsplit('/').next().unwrap_or_default();
+        self.ground.scratch().join(format!("{case}-{number}")).display().to_string()
     }
 
     /// The tags of a dataset's snapshots, oldest first, separated by blanks.

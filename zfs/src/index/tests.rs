@@ -44,6 +44,9 @@ impl Lister for Counting {
     fn bookmarks(&self, pool: &PoolName) -> Result<Vec<Bookmark>, Error> {
         self.sim.bookmarks(pool)
     }
+    fn copy_facts(&self, scope: Scope<'_>) -> Result<Vec<crate::CopyFacts>, Error> {
+        self.sim.copy_facts(scope)
+    }
     fn grants(&self, dataset: &DatasetName) -> Result<Vec<Grant>, Error> {
         self.sim.grants(dataset)
     }

@@ -45,7 +45,7 @@ impl Copier for Real {
         let core = self.needed().map_err(CallFailure::whole)?;
         let texts: Vec<_> = marks.iter().map(|(mark, snapshot)| (mark.to_string(), snapshot.to_string())).collect();
         let texts: Vec<_> = texts.iter().map(|(mark, snapshot)| (mark.as_str(), snapshot.as_str())).collect();
-        core.bookmark(&texts).map_or_else(|failure| of_bookmarks(failure), |()| Ok(Vec::new()))
+        core.bookmark(&texts).map_or_else(of_bookmarks, |()| Ok(Vec::new()))
     }
 
     fn bookmark_guid(&self, name: &BookmarkName) -> Result<Guid, Refusal> {

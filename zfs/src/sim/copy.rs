@@ -9,11 +9,12 @@ use crate::copy::{PartialFacts, ReceiveError, ReceiveStep, SendFrom, SendStep, p
 use crate::door::{Copier, Error};
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::ops::Range;
 use std::os::fd::OwnedFd;
 use zam_names::{BookmarkName, CreateTxg, DatasetName, Guid, Kind, SnapshotName, UnixTime};
 
 /// Bytes of a stream that are made and read at once.
-const PIECE: usize = 16 << 10;
+const PIECE: u64 = 64 << 10;
 /// The object in which all bytes lie.
 const OBJECT: u64 = 1;
 /// The type of a stream's last record.
@@ -69,12 +70,12 @@ impl Copier for Sim {
             return Err(Refusal::Other("Invalid argument".to_owned()).into());
         }
         while bytes < total {
-            let mut piece = vec![0; usize::try_from(total - bytes).unwrap_or(PIECE).min(PIECE)];
-            let count = stream.read(&mut piece).map_err(|_| ReceiveError::Cut)?;
-            match piece[..count].iter().zip(bytes..).all(|(byte, at)| *byte == content(step.guid, at)) {
-                _ if count == 0 => return Err(ReceiveError::Cut),
-                true => bytes += count as u64,
-                false => return Err(ReceiveError::Damaged),
+            let mut piece = Vec::new();
+            let read = (&mut stream).take(PIECE.min(total - bytes)).read_to_end(&mut piece);
+            match bytes + piece.len() as u64 {
+                end if piece != content(step.guid, bytes..end) => return Err(ReceiveError::Damaged),
+                end if end == bytes || read.is_err() => return Err(ReceiveError::Cut),
+                end => bytes = end,
             }
             self.in_pool(&step.dataset, |pool, _| pool.receive_until(&step.dataset, bytes))?;
         }
@@ -343,9 +344,8 @@ impl Stream {
         out.write_all(&self.offset.to_ne_bytes())?;
         let mut at = self.offset;
         while at < self.total {
-            let end = self.total.min(at + PIECE as u64);
-            let piece: Vec<u8> = (at..end).map(|at| content(self.begin.to, at)).collect();
-            out.write_all(&piece)?;
+            let end = self.total.min(at + PIECE);
+            out.write_all(&content(self.begin.to, at..end))?;
             at = end;
         }
         let mut end = [0; begin::LENGTH];
@@ -354,9 +354,13 @@ impl Stream {
     }
 }
 
-/// What stands at this place of a snapshot's stream.
-fn content(guid: Guid, at: u64) -> u8 {
-    (guid.0 ^ (at / 8).wrapping_mul(0x9e37_79b9_7f4a_7c15)).to_le_bytes()[(at % 8) as usize]
+/// What stands at these places of a snapshot's stream.
+fn content(guid: Guid, places: Range<u64>) -> Vec<u8> {
+    let first = places.start / 8;
+    let words = (first..places.end.div_ceil(8)).map(|word| guid.0 ^ word.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let mut bytes: Vec<u8> = words.flat_map(u64::to_le_bytes).collect();
+    bytes.truncate(usize::try_from(places.end - first * 8).unwrap_or(0));
+    bytes.split_off(usize::try_from(places.start % 8).unwrap_or(0))
 }
 
 fn number(stream: &mut File) -> Result<u64, ReceiveError> {
