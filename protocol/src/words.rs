@@ -18,7 +18,7 @@ use tokio_util::{
     bytes::{Buf, BufMut, Bytes, BytesMut},
     codec::{Decoder, Encoder, FramedRead, FramedWrite},
 };
-use zam_names::RelPath;
+use zam_names::{DatasetName, RelPath};
 
 /// Raised when anything changes that an older side would misread. [`Hi`] itself never changes.
 pub const MAJOR: u16 = 1;
@@ -79,6 +79,8 @@ pub enum Answer {
         hi: Hi,
         /// The version of zamd-recv there.
         build: String,
+        /// Below which dataset all paths lie: the client's root there.
+        root: DatasetName,
         /// Whether this client is retired: nothing may arrive any more.
         retired: bool,
     },

@@ -46,6 +46,8 @@ pub enum Op {
     Release,
     /// Destroyed a snapshot.
     Destroy,
+    /// Sent one to a replica, which has it and holds it.
+    Send,
     /// Refused what somebody asked for, or what was planned.
     Refuse,
 }
@@ -116,6 +118,7 @@ impl Op {
             Self::Hold => "hold",
             Self::Release => "release",
             Self::Destroy => "destroy",
+            Self::Send => "send",
             Self::Refuse => "refuse",
         }
     }

@@ -288,7 +288,7 @@ pub fn words() -> Vec<Word> {
 
 pub fn word_answers() -> Vec<Answer> {
     let mut answers = vec![
-        Answer::Hello { hi: hi(), build: "0.1.0".into(), retired: true },
+        Answer::Hello { hi: hi(), build: "0.1.0".into(), root: "backup/zam/s-host".parse().unwrap(), retired: true },
         Answer::Rows(page()),
         Answer::Space(Space { available: 1 << 40 }),
         Answer::Go,
