@@ -242,18 +242,17 @@ kept_held() {
 # lost_firsts DATASET PERIOD: of all snapshots that were ever taken of it on schedule, by the pool's own history: those that came first
 # in their bucket of PERIOD seconds, and are gone. A tier that keeps one in each period has none.
 lost_firsts() {
-    local dataset=$1 period=$2 there taken tag when bucket last=
+    local dataset=$1 period=$2 there taken
     # in this order: what is listed was taken before the history is read
     there=$(snaps "$dataset")
-    taken=$(zpool history -i "${dataset%%/*}" | grep -oE " snapshot $dataset@zam-[0-9]{8}T[0-9]{6}Z " | sed 's/.*@zam-//')
-    for tag in $taken; do
-        [[ ! zam-$tag > $(tail -n 1 <<<"$there") ]] || break
-        when=$(date -u -d "${tag:0:4}-${tag:4:2}-${tag:6:2} ${tag:9:2}:${tag:11:2}:${tag:13:2}" +%s)
-        bucket=$((when / period))
-        [[ $bucket != "$last" ]] || continue
-        last=$bucket
-        grep -qx "zam-$tag" <<<"$there" || echo "$dataset@zam-$tag"
-    done
+    taken=$(zpool history -i "${dataset%%/*}" | grep -oE " snapshot $dataset@zam-[0-9]{8}T[0-9]{6}Z " | sed 's/.*@zam-//; s/ $//')
+    [[ -n $there && -n $taken ]] || { echo "$dataset has no snapshots, or never had" && return; }
+    # one `date` for all: a program takes its time in here
+    paste <(cat <<<"$taken") <(sed -E 's/(....)(..)(..)T(..)(..)(..)Z/\1-\2-\3 \4:\5:\6/' <<<"$taken" | date -u -f - +%s) |
+        awk -v period="$period" -v newest="$(tail -n 1 <<<"$there")" '
+            ("zam-" $1) > newest { exit }
+            int($2 / period) != last { last = int($2 / period); print "zam-" $1 }' |
+        grep -vxF -f <(cat <<<"$there") | sed "s|^|$dataset@|" || true
 }
 
 # The image tells zam that the clock is synchronised, as systemd-timesyncd would; there is no time server in here.
