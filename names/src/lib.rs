@@ -23,5 +23,8 @@ pub use name::{BookmarkName, DatasetName, HoldTag, NameError, PoolName, RelPath,
 
 /// The tag of zam's own holds: what the policy keeps carries it (`zfs holds`).
 pub const HOLD_TAG: &str = "zam";
+/// The tag of zam's second hold on what arrived with a date in the future: on a replica it is never judged by that date,
+/// however long one waits.
+pub const QUARANTINE_TAG: &str = "zam-quarantine";
 /// The tag of holds that people ask for with `zamctl keep`.
 pub const KEEP_TAG: &str = "zam-keep";

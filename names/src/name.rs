@@ -110,6 +110,26 @@ impl RelPath {
     pub fn of(dataset: &DatasetName, root: &DatasetName) -> Option<Self> {
         dataset.below(root)?.parse().ok()
     }
+
+    /// The path of what is `deeper` below this one.
+    ///
+    /// # Errors
+    /// If it is longer than 255 bytes.
+    pub fn join(&self, deeper: &Self) -> Result<Self, NameError> {
+        format!("{}/{}", self.0, deeper.0).try_into()
+    }
+
+    /// The path one level up; none for what lies right below the root.
+    #[must_use]
+    pub fn parent(&self) -> Option<Self> {
+        self.0.rsplit_once('/').map(|(parent, _)| Self(parent.to_owned()))
+    }
+}
+
+impl From<DatasetName> for RelPath {
+    fn from(name: DatasetName) -> Self {
+        Self(name.0)
+    }
 }
 
 impl DatasetName {
@@ -303,7 +323,9 @@ mod tests {
         let root: DatasetName = "nas/zam/host".parse().unwrap();
         let path: RelPath = "tank/home".parse().unwrap();
         assert_eq!(path.below(&root).unwrap().as_str(), "nas/zam/host/tank/home");
-        assert_eq!(RelPath::of(&path.below(&root).unwrap(), &root), Some(path));
+        assert_eq!(RelPath::of(&path.below(&root).unwrap(), &root), Some(path.clone()));
+        assert_eq!(path.parent().unwrap().join(&path).unwrap().as_str(), "tank/tank/home");
+        assert_eq!(path.parent().unwrap().parent(), None);
         assert_eq!(RelPath::of(&root, &root), None);
         for bad in ["", "/tank", "..", "tank/../..", "tank//a", "tank/", "tank@a", "a\0b", "a\nb"] {
             assert!(bad.parse::<RelPath>().is_err(), "{bad:?}");

@@ -2,9 +2,9 @@
 //! zamctl run this, each on its own listing and notes.
 
 use crate::{
-    Digest,
+    Digest, Span,
     config::Entry,
-    judge::{self, Reason, Verdict},
+    judge::{self, Origin, Reason, Verdict},
     notes::{DatasetNotes, Expiry, PlanId},
 };
 use serde::{Deserialize, Serialize};
@@ -96,14 +96,15 @@ impl<'a> Assessment<'a> {
         if notes.accepted.is_none() {
             // The first look judges as all later ones will.
             notes.to_mut().adrift.extend(adrift(dataset, entry));
+            notes.to_mut().quarantined.extend(out_of_order(dataset, entry));
         }
-        let verdicts = judge::judge(rule, &dataset.snapshots, &notes, grace, now);
-        let competing = |v: &Verdict| !matches!(v.reason, Reason::Foreign | Reason::Manual | Reason::LetGo);
-        let competitors: Vec<usize> = (0..verdicts.len()).filter(|&i| competing(&verdicts[i])).collect();
+        let verdicts = judge::judge(rule, &dataset.snapshots, origin(entry), &notes, grace, now);
+        let competitors: Vec<usize> = (0..verdicts.len()).filter(|&i| verdicts[i].competes()).collect();
         let keep = (rule.at_least as usize).min(competitors.len());
         let newest_good = competitors.iter().rev().map(|&i| verdicts[i].date).find(|&date| date <= now);
         let mut this = Self {
-            newest_of_zam: verdicts.iter().rposition(Verdict::is_managed),
+            // What is put aside must not stand in for an honest one.
+            newest_of_zam: verdicts.iter().rposition(|v| v.is_managed() && v.reason != Reason::Quarantined),
             first_of_newest: if keep == 0 { usize::MAX } else { competitors[competitors.len() - keep] },
             silent: silent(entry, newest_good, now),
             digest: rule.digest(),
@@ -228,6 +229,8 @@ impl<'a> Assessment<'a> {
             }
         }
         notes.expired.retain(|_, all| !all.is_empty());
+        let aside = self.verdicts.iter().zip(&self.dataset.snapshots).filter(|(v, _)| v.reason == Reason::Quarantined);
+        notes.quarantined.extend(aside.map(|(_, snapshot)| snapshot.guid));
         notes.unforetold.retain(|(at, _)| self.now.since(*at) < DAY);
         if self.brake.is_none() && notes.accepted.as_ref() != Some(&self.entry.rule) {
             if let Ok(count @ 1..) = u32::try_from(self.unforetold.len()) {
@@ -264,7 +267,8 @@ impl<'a> Assessment<'a> {
         if accepted == Some(rule) {
             return;
         }
-        let foretold = accepted.map(|rule| judge::judge(rule, &self.dataset.snapshots, &self.notes, grace, self.now));
+        let foretold = accepted
+            .map(|rule| judge::judge(rule, &self.dataset.snapshots, origin(self.entry), &self.notes, grace, self.now));
         // What the accepted rule would have kept as one of its newest was not foretold to go either.
         let newest = accepted.map_or(0, |rule| rule.at_least as usize);
         self.unforetold = (0..self.verdicts.len())
@@ -306,6 +310,7 @@ impl<'a> Assessment<'a> {
         let there: BTreeSet<Guid> = self.dataset.snapshots.iter().map(|snapshot| snapshot.guid).collect();
         notes.expired.retain(|guid, _| there.contains(guid));
         notes.adrift.retain(|guid| there.contains(guid));
+        notes.quarantined.retain(|guid| there.contains(guid));
         notes.manual.retain(|guid, _| there.contains(guid));
         notes.let_go.retain(|guid, _| there.contains(guid));
         notes.kept.retain(|guid, _| there.contains(guid));
@@ -323,9 +328,35 @@ fn adrift(dataset: &Dataset, entry: &Entry) -> impl Iterator<Item = Guid> {
     dataset.snapshots.iter().filter(pinned).map(|snapshot| snapshot.guid)
 }
 
-/// Whether a dataset that should get snapshots has had none for the entry's number of periods.
+/// At a first look at a replica: what is dated after something that arrived later. Whether it had been put aside before is
+/// not known any more; by such a date it would displace what is honest.
+fn out_of_order(dataset: &Dataset, entry: &Entry) -> Vec<Guid> {
+    let mut earliest_later = UnixTime(i64::MAX);
+    let mut found = Vec::new();
+    for snapshot in dataset.snapshots.iter().rev().filter(|_| entry.is_replica()) {
+        let date = judge::claimed_date(&entry.rule.prefix, &snapshot.tag, snapshot.creation);
+        if judge::is_ahead(date, earliest_later) {
+            found.push(snapshot.guid);
+        }
+        earliest_later = earliest_later.min(date);
+    }
+    found
+}
+
+fn origin(entry: &Entry) -> Origin {
+    if entry.is_replica() { Origin::Elsewhere } else { Origin::Here }
+}
+
+/// Whether a dataset that should get snapshots has had none for the entry's number of periods. How often copies arrive is
+/// the source's business: a day is given to them at least. A client that is retired is not waited for.
 fn silent(entry: &Entry, newest: Option<UnixTime>, now: UnixTime) -> bool {
-    let Some(period) = entry.snapshot_period.filter(|_| entry.silence > 0) else { return false };
-    let patience = period.approximate_seconds().saturating_mul(i64::from(entry.silence));
+    let period = match entry.rule.windows.first() {
+        Some(first) if entry.is_replica() && !entry.is_retired(now) => {
+            Some(first.period.approximate_seconds().max(DAY))
+        }
+        _ => entry.snapshot_period.map(Span::approximate_seconds),
+    };
+    let Some(period) = period.filter(|_| entry.silence > 0) else { return false };
+    let patience = period.saturating_mul(i64::from(entry.silence));
     newest.is_none_or(|date| now.since(date) > patience)
 }

@@ -5,6 +5,7 @@
 //! (`entry`, `tiers`). Each step gathers its faults in `findings`.
 
 mod decode;
+mod destination;
 mod effective;
 mod entry;
 mod expand;
@@ -17,13 +18,15 @@ mod model;
 mod node;
 mod odd;
 mod presets;
+mod replicas;
 mod schema;
 mod tiers;
 mod toml_text;
 
+pub use destination::{Compress, Destination, DestinationId, DestinationIdError, Misplaced};
 pub use findings::{Errors, Finding, Place, Warning};
 pub use matching::Match;
-pub use model::{ClockTrust, Config, Destination, Entry};
+pub use model::{ClockTrust, Config, Entry};
 
 use crate::Zone;
 use entry::Globals;
@@ -82,18 +85,28 @@ fn decoded(document: &Document, local_zone: &Zone, out: &mut Findings<'_>) -> Op
     let mut expander = Expander::new(&document.defines);
     let globals = expand_items(&mut expander, &document.globals.0, out);
     let defaults = expand_items(&mut expander, &document.defaults, out);
-    let managed: Vec<Node> = document.managed.iter().map(|node| expander.node(node, out)).collect();
+    let mut all = |nodes: &[Node], out: &mut Findings<'_>| -> Vec<Node> {
+        nodes.iter().map(|node| expander.node(node, out)).collect()
+    };
+    let (managed, replicas) = (all(&document.managed, out), all(&document.replicas, out));
     expander.finish(out);
 
     let globals_table = Table(globals);
     let globals = globals_of(&globals_table, local_zone, out);
     let presets = Presets::read(defaults, out);
-    let drafts = drafts(&managed, &presets, out);
+    let mut drafts = drafts(&managed, &presets, out);
+    drafts.extend(replicas::drafts(&replicas, out));
+    drafts.sort_by(|a, b| a.source.cmp(&b.source));
     let entries: Vec<(&Draft, Entry)> =
         drafts.iter().filter_map(|draft| Some((draft, entry::entry(draft, &globals, out)?))).collect();
-    odd::warn(&entries.iter().map(|(draft, entry)| (*draft, entry)).collect::<Vec<_>>(), out);
+    let placed: Vec<(&Draft, &Entry)> = entries.iter().map(|(draft, entry)| (*draft, entry)).collect();
+    replicas::check(&placed, out);
+    odd::warn(&placed, out);
     if drafts.is_empty() {
-        out.warning(At { file: 0, start: 0, end: 0 }, "there is nothing to do: no entry in `managed-datasets`");
+        out.warning(
+            At { file: 0, start: 0, end: 0 },
+            "there is nothing to do: no entry in `managed-datasets`, none in `replicas`",
+        );
     }
     let entries = entries.into_iter().map(|(_, entry)| entry).collect();
     Some(Config { prefix: globals.prefix, timezone: globals.timezone, clock: clock_of(&globals_table, out), entries })

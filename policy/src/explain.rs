@@ -22,6 +22,7 @@ pub fn reason(entry: &Entry, seen: &Assessment<'_>, index: usize, now: UnixTime)
             Some(end) if end <= now => format!("asked for by hand, until {}", moment(end, zone)),
             Some(end) => format!("asked for by hand: stays until {}", moment(end, zone)),
         },
+        Reason::Quarantined => "dated in the future when it arrived: put aside, stays until `zamctl expire`".to_owned(),
         Reason::LetGo => "let go by an operator".to_owned(),
         Reason::ExpiredBefore { aged_out: true } => "older than its windows".to_owned(),
         Reason::ExpiredBefore { aged_out: false } => "an earlier one had its bucket".to_owned(),

@@ -8,7 +8,17 @@ use crate::{
     tags::{self, Maker},
 };
 use std::collections::HashMap;
-use zam_names::{Guid, Snapshot, UnixTime};
+use zam_names::{Guid, QUARANTINE_TAG, SnapTag, Snapshot, UnixTime};
+
+/// Where snapshots come from, and so whose word their dates are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// They were taken here, by this clock.
+    Here,
+    /// They arrived in streams, whose dates are a stranger's: none counts as earlier than the one before it, and what is
+    /// dated in the future is put aside.
+    Elsewhere,
+}
 
 /// What policy says of one snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +40,8 @@ pub enum Reason {
     NoWindows,
     /// Somebody asked for it, perhaps with an end.
     Manual,
+    /// On a replica: it was dated in the future when it was first seen, so it neither expires nor competes.
+    Quarantined,
     /// An operator let it go.
     LetGo,
     /// It was seen to have expired under this rule before, and so competes no more.
@@ -55,6 +67,12 @@ impl Verdict {
         self.expires.is_some_and(|end| end <= now)
     }
 
+    /// Whether it goes by the windows: nobody decided about it alone.
+    #[must_use]
+    pub fn competes(&self) -> bool {
+        !matches!(self.reason, Reason::Foreign | Reason::Manual | Reason::LetGo | Reason::Quarantined)
+    }
+
     /// Whether zam made it or minds it, so that holding and destroying it is zam's business.
     #[must_use]
     pub fn is_managed(&self) -> bool {
@@ -65,20 +83,62 @@ impl Verdict {
 /// Judges the snapshots of one dataset, which come in the order of their createtxg. The answer has one verdict for each, at
 /// the same place.
 #[must_use]
-pub fn judge(rule: &Rule, snapshots: &[Snapshot], notes: &DatasetNotes, grace: i64, now: UnixTime) -> Vec<Verdict> {
+pub fn judge(
+    rule: &Rule,
+    snapshots: &[Snapshot],
+    origin: Origin,
+    notes: &DatasetNotes,
+    grace: i64,
+    now: UnixTime,
+) -> Vec<Verdict> {
     debug_assert!(snapshots.is_sorted_by_key(|snapshot| snapshot.createtxg));
     let mut contest = Contest { rule, tiers: vec![HashMap::new(); rule.windows.len()] };
     let past = Past { notes, digest: rule.digest(), grace, now };
-    snapshots.iter().enumerate().map(|(index, snapshot)| verdict(&mut contest, &past, index, snapshot)).collect()
+    let mut before = UnixTime(i64::MIN);
+    let judged = snapshots.iter().enumerate().map(|(index, snapshot)| {
+        let mut date = claimed_date(&rule.prefix, &snapshot.tag, snapshot.creation);
+        let aside = origin == Origin::Elsewhere && past.puts_aside(snapshot, date);
+        if origin == Origin::Elsewhere && !aside {
+            date = date.max(before);
+        }
+        let verdict = verdict(&mut contest, &past, index, snapshot, date, aside);
+        // What does not compete comes and goes by other rules, and the dates of the rest must not move with it.
+        if verdict.competes() {
+            before = date;
+        }
+        verdict
+    });
+    judged.collect()
 }
 
-fn verdict(contest: &mut Contest<'_>, past: &Past<'_>, index: usize, snapshot: &Snapshot) -> Verdict {
+/// When a snapshot was made: by its name if zam named it, else as ZFS says.
+#[must_use]
+pub fn claimed_date(prefix: &str, tag: &SnapTag, creation: UnixTime) -> UnixTime {
+    match tags::maker(prefix, tag) {
+        Maker::Schedule(date) | Maker::Request(date) => date,
+        Maker::Other => creation,
+    }
+}
+
+/// Whether a date that a stranger claims lies so far ahead that two good clocks cannot explain it.
+#[must_use]
+pub fn is_ahead(date: UnixTime, now: UnixTime) -> bool {
+    date.since(now) > AHEAD
+}
+
+/// How many seconds two good clocks may differ.
+const AHEAD: i64 = 600;
+
+fn verdict(
+    contest: &mut Contest<'_>,
+    past: &Past<'_>,
+    index: usize,
+    snapshot: &Snapshot,
+    date: UnixTime,
+    aside: bool,
+) -> Verdict {
     let rule = contest.rule;
     let maker = tags::maker(&rule.prefix, &snapshot.tag);
-    let date = match maker {
-        Maker::Schedule(date) | Maker::Request(date) => date,
-        Maker::Other => snapshot.creation,
-    };
     let settled = |reason, expires| Verdict { date, reason, expires };
     if let Some(&at) = past.notes.let_go.get(&snapshot.guid) {
         return settled(Reason::LetGo, Some(at));
@@ -87,10 +147,9 @@ fn verdict(contest: &mut Contest<'_>, past: &Past<'_>, index: usize, snapshot: &
         return settled(Reason::Manual, end);
     }
     match maker {
+        Maker::Other if !rule.adopts(&snapshot.tag) => return settled(Reason::Foreign, None),
+        _ if aside => return settled(Reason::Quarantined, None),
         Maker::Request(_) => return settled(Reason::Manual, None),
-        Maker::Other if !rule.adopt.iter().any(|pattern| pattern.matches(snapshot.tag.as_str())) => {
-            return settled(Reason::Foreign, None);
-        }
         _ if rule.windows.is_empty() => return settled(Reason::NoWindows, None),
         _ => {}
     }
@@ -141,6 +200,13 @@ enum Standing {
 }
 
 impl Past<'_> {
+    /// Whether what claims this date was, or is now, dated in the future. Its hold says so too, where the notes are lost.
+    fn puts_aside(&self, snapshot: &Snapshot, date: UnixTime) -> bool {
+        self.notes.quarantined.contains(&snapshot.guid)
+            || snapshot.is_held_by(QUARANTINE_TAG)
+            || is_ahead(date, self.now)
+    }
+
     fn standing(&self, guid: Guid) -> Standing {
         let mut standing = if self.notes.adrift.contains(&guid) { Standing::Yields } else { Standing::Competes };
         for expiry in self.notes.expired.get(&guid).into_iter().flatten() {

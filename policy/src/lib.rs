@@ -5,6 +5,7 @@
 
 pub mod assess;
 pub mod config;
+pub mod copy;
 pub mod explain;
 pub mod judge;
 pub mod notes;

@@ -32,6 +32,9 @@ pub struct DatasetNotes {
     /// more, so they displace nobody.
     #[serde(default)]
     pub adrift: BTreeSet<Guid>,
+    /// On a replica: snapshots that were dated in the future when they were first seen. Waiting does not end that.
+    #[serde(default)]
+    pub quarantined: BTreeSet<Guid>,
     /// Snapshots that people asked for, with the end they gave, if any.
     #[serde(default)]
     pub manual: BTreeMap<Guid, Option<UnixTime>>,

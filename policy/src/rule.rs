@@ -3,6 +3,7 @@
 use crate::{Span, pattern::Pattern};
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
+use zam_names::SnapTag;
 
 /// One tier of windows: for ages below `max_age` (and from the previous tier's on), one snapshot a `period`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +40,11 @@ pub struct Rule {
 pub struct Digest(pub(crate) u64);
 
 impl Rule {
+    /// Whether a name that is not zam's own is taken in.
+    pub(crate) fn adopts(&self, tag: &SnapTag) -> bool {
+        self.adopt.iter().any(|pattern| pattern.matches(tag.as_str()))
+    }
+
     /// The rule's digest (FNV-1a over its TOML form).
     #[must_use]
     pub fn digest(&self) -> Digest {

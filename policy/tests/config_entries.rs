@@ -107,7 +107,7 @@ fn an_entry_inherits_from_the_one_it_displaces_and_then_takes_the_defaults() {
         recursive = true
         snapshot-period = "10m"
         keep = { hourly = 48 }
-        destinations = [{ remote-host = "olympus" }, { pool = "usb", dataset = "copies/foo" }]
+        destinations = [{ remote-host = "olympus" }, { remote-host = "athos", dataset = "copies/foo" }, { pool = "usb", dataset = "copies" }]
 
         [[managed-datasets]]
         source = "foo/bar"
@@ -136,6 +136,10 @@ fn an_entry_inherits_from_the_one_it_displaces_and_then_takes_the_defaults() {
     let there = |entry: &Entry| entry.destinations[1].dataset.as_ref().unwrap().to_string();
     assert_eq!([bar, leaf].map(there), ["copies/foo/bar", "copies/foo/bar/baz/leaf"]);
     assert_eq!(leaf.destinations[0].dataset, None);
+    // On this host they share a root, below which each has its full name.
+    let usb = |entry: &Entry| entry.destinations[2].relative(entry, &entry.source).unwrap().to_string();
+    assert_eq!(usb(leaf), "foo/bar/baz/leaf");
+    assert_eq!(leaf.destinations[2].local_root().unwrap().as_str(), "usb/copies");
 }
 
 #[test]

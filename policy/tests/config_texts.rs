@@ -37,6 +37,10 @@ fn comes_back(text: &str) {
 /// Pieces of which configs are made, and pieces that do not belong.
 const PIECES: &[&str] = &[
     "managed-datasets",
+    "replicas",
+    "client",
+    "root",
+    "datasets",
     "source",
     "windows",
     "keep",

@@ -298,7 +298,9 @@ impl<P: Part> Keeper<P> {
             Maker::Schedule(date) => Some((date, dataset.name_of(snapshot).ok()?)),
             _ => None,
         };
-        let newest = self.managed(&config).flat_map(|(d, _)| d.snapshots.iter().filter_map(move |s| made(d, s))).max();
+        // What arrived in streams has a stranger's dates: they say nothing about this clock.
+        let own = self.managed(&config).filter(|(_, entry)| !entry.is_replica());
+        let newest = own.flat_map(|(d, _)| d.snapshots.iter().filter_map(move |s| made(d, s))).max();
         let newest_date = newest.as_ref().map(|(date, _)| *date);
         let why = self.shared.guard(newest_date)?;
         // Without it there is nothing to say, so it is that one's date.

@@ -4,7 +4,7 @@ use crate::failure::{Failure, Kind};
 use std::collections::HashMap;
 use zam_names::{Dataset, DatasetName, Pool, PoolName, SnapTag, Snapshot, SnapshotName, Target, UnixTime};
 use zam_policy::{
-    config::{Config, Entry},
+    config::{Config, Entry, Match},
     tags::{self, Maker},
 };
 use zam_zfs::{Lister, Scope, index::Index};
@@ -53,10 +53,11 @@ impl Land {
         self.datasets.iter().find(|dataset| dataset.name == *name)
     }
 
-    /// The datasets for which this very entry is in charge.
+    /// The datasets for which this very entry is in charge, if only of where copies of them go.
     pub fn covered<'a>(&'a self, config: &'a Config, entry: &'a Entry) -> impl Iterator<Item = &'a Dataset> {
         self.datasets.iter().filter(move |dataset| {
-            config.entry_for(&dataset.name, dataset.kind).entry().is_some_and(|found| std::ptr::eq(found, entry))
+            let found = [config.entry_for(&dataset.name, dataset.kind), config.sender_for(&dataset.name, dataset.kind)];
+            found.into_iter().filter_map(Match::entry).any(|found| std::ptr::eq(found, entry))
         })
     }
 }

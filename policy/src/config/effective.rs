@@ -1,9 +1,14 @@
 //! A config written out in full.
 
-use super::{ClockTrust, Config, Destination, Entry, decode::NEVER};
-use crate::{Pattern, Span, Tier};
+use super::{
+    ClockTrust, Compress, Config, Destination, Entry,
+    decode::NEVER,
+    destination::{DEFAULT_CONCURRENCY, DEFAULT_USER, default_give_up},
+};
+use crate::{Pattern, Span, Tier, Zone};
+use jiff::{Timestamp, civil};
 use std::fmt::Write as _;
-use zam_names::Kind;
+use zam_names::{Kind, UnixTime};
 
 impl Config {
     /// The config with nothing left to inherit, to default or to expand, as TOML that loads to the same again.
@@ -15,10 +20,45 @@ impl Config {
         }
         for entry in &self.entries {
             // Writing into a String does not fail.
-            let _ = write_entry(&mut out, entry);
+            let _ = match self.root_above(&entry.source).filter(|_| entry.is_replica()) {
+                None => write_entry(&mut out, entry),
+                Some(root) if root.source == entry.source => self.write_replica(&mut out, entry),
+                // Written with its root.
+                Some(_) => Ok(()),
+            };
         }
         out
     }
+
+    fn write_replica(&self, out: &mut String, root: &Entry) -> std::fmt::Result {
+        writeln!(out, "\n[[replicas]]")?;
+        writeln!(out, "client = {}", quoted(root.client.as_deref().unwrap_or_default()))?;
+        writeln!(out, "root = {}", quoted(root.source.as_str()))?;
+        if let Some(day) = root.retired.and_then(|from| day(from, &root.rule.zone)) {
+            writeln!(out, "retired = \"{day}\"")?;
+        }
+        writeln!(out, "absent = {}", quoted(absent(root.absent_expected)))?;
+        write_keeping(out, root)?;
+        for entry in self.entries.iter().filter(|entry| entry.is_replica()) {
+            let Some(path) = entry.source.below(&root.source).filter(|path| !path.is_empty()) else { continue };
+            writeln!(out, "\n[[replicas.datasets]]\ndataset = {}", quoted(path))?;
+            write_keeping(out, entry)?;
+        }
+        Ok(())
+    }
+}
+
+/// How long things are kept, in the keys that replicas and their datasets share.
+fn write_keeping(out: &mut String, entry: &Entry) -> std::fmt::Result {
+    writeln!(out, "enabled = {}", entry.enabled)?;
+    writeln!(out, "windows = {}", windows(&entry.rule.windows))?;
+    writeln!(out, "at-least = {}", entry.rule.at_least)?;
+    writeln!(out, "adopt = {}", patterns(&entry.rule.adopt))?;
+    writeln!(out, "timezone = {}", quoted(&entry.rule.zone.to_string()))?;
+    writeln!(out, "prune-period = {}", period(entry.prune_period))?;
+    writeln!(out, "grace = \"{}\"", entry.grace)?;
+    writeln!(out, "brake = {}", entry.brake)?;
+    writeln!(out, "silence = {}", entry.silence)
 }
 
 fn write_entry(out: &mut String, entry: &Entry) -> std::fmt::Result {
@@ -42,17 +82,29 @@ fn write_entry(out: &mut String, entry: &Entry) -> std::fmt::Result {
     writeln!(out, "grace = \"{}\"", entry.grace)?;
     writeln!(out, "brake = {}", entry.brake)?;
     writeln!(out, "silence = {}", entry.silence)?;
-    writeln!(out, "absent = {}", quoted(if entry.absent_expected { "expected" } else { "unexpected" }))?;
+    writeln!(out, "absent = {}", quoted(absent(entry.absent_expected)))?;
     writeln!(out, "destinations = {}", rows(entry.destinations.iter().map(destination)))
 }
 
-fn destination(destination: &Destination) -> String {
-    let host = destination.remote_host.as_ref().map(|host| format!("remote-host = {}", quoted(host)));
-    let pool = destination.pool.as_ref().map(|pool| format!("pool = {}", quoted(pool.as_str())));
-    let dataset = destination.dataset.as_ref().map(|dataset| format!("dataset = {}", quoted(dataset.as_str())));
-    let tiers: Vec<String> = destination.windows.iter().map(tier).collect();
-    let windows = (!tiers.is_empty()).then(|| format!("windows = [{}]", tiers.join(", ")));
-    format!("{{ {} }}", [host, pool, dataset, windows].into_iter().flatten().collect::<Vec<_>>().join(", "))
+/// Where it is, and what it says other than the defaults.
+fn destination(to: &Destination) -> String {
+    let said = |key: &str, text: Option<&str>| text.map(|text| format!("{key} = {}", quoted(text)));
+    let tiers: Vec<String> = to.windows.iter().map(tier).collect();
+    let keys = [
+        said("remote-host", to.remote_host.as_deref()),
+        said("user", Some(to.user.as_str()).filter(|user| *user != DEFAULT_USER)),
+        said("pool", to.pool.as_ref().map(|pool| pool.as_str())),
+        said("dataset", to.dataset.as_ref().map(|path| path.as_str())),
+        said("root", to.root.as_ref().map(|root| root.as_str())),
+        (!tiers.is_empty()).then(|| format!("windows = [{}]", tiers.join(", "))),
+        to.bandwidth.map(|bytes| format!("bandwidth = {bytes}")),
+        (to.concurrency != DEFAULT_CONCURRENCY).then(|| format!("concurrency = {}", to.concurrency)),
+        said("compress", (to.compress == Compress::Zstd).then_some("zstd")),
+        to.raw.map(|raw| format!("raw = {raw}")),
+        said("absent", to.absent_expected.then_some("expected")),
+        (Some(to.give_up) != default_give_up()).then(|| format!("give-up = \"{}\"", to.give_up)),
+    ];
+    format!("{{ {} }}", keys.into_iter().flatten().collect::<Vec<_>>().join(", "))
 }
 
 fn windows(tiers: &[Tier]) -> String {
@@ -77,6 +129,15 @@ fn patterns(patterns: &[Pattern]) -> String {
 
 fn period(period: Option<Span>) -> String {
     period.map_or_else(|| quoted(NEVER), |span| format!("\"{span}\""))
+}
+
+fn absent(expected: bool) -> &'static str {
+    if expected { "expected" } else { "unexpected" }
+}
+
+/// The day that begins at this instant.
+fn day(begin: UnixTime, zone: &Zone) -> Option<civil::Date> {
+    Some(Timestamp::from_second(begin.0).ok()?.to_zoned(zone.calendar().clone()).date())
 }
 
 fn kind(kind: Option<Kind>) -> &'static str {

@@ -8,6 +8,7 @@ use super::{
     presets::Presets,
     schema,
 };
+use std::collections::BTreeSet;
 use zam_names::{DatasetName, PoolName};
 
 /// An entry on its way.
@@ -20,47 +21,52 @@ pub(super) struct Draft {
     pub source: Option<DatasetName>,
     /// All keys that hold for it but the source.
     pub keys: Table,
-    /// Whether it says `exclude` itself.
-    pub own_exclude: bool,
+    /// The keys that it says itself.
+    pub own: BTreeSet<String>,
+    /// Whose copies arrive there, if it is one of `replicas`.
+    pub client: Option<String>,
 }
 
 /// The entries in the order of their sources, complete.
 pub(super) fn drafts(managed: &[Node], presets: &Presets, out: &mut Findings<'_>) -> Vec<Draft> {
-    let mut drafts = Vec::new();
-    for node in managed {
-        match &node.value {
-            Value::List(list) => drafts.extend(list.iter().filter_map(|node| draft(node, presets, out))),
-            Value::Table(_) => {
-                out.error_with(
-                    node.at,
-                    "`managed-datasets` is a list",
-                    "in TOML write [[managed-datasets]] before each",
-                );
-            }
-            _ => wrong(node, "a list of entries", out),
-        }
-    }
+    let elements = elements("managed-datasets", managed, out);
+    let mut drafts: Vec<Draft> = elements.into_iter().filter_map(|node| draft(node, presets, out)).collect();
     drafts.sort_by(|a, b| a.source.cmp(&b.source));
     refuse_twins(&drafts, out);
     inherit(&mut drafts, presets);
     drafts
 }
 
+/// The elements of the lists that the files have under one key.
+pub(super) fn elements<'n>(key: &str, lists: &'n [Node], out: &mut Findings<'_>) -> Vec<&'n Node> {
+    let mut elements = Vec::new();
+    for node in lists {
+        match &node.value {
+            Value::List(list) => elements.extend(list),
+            Value::Table(_) => {
+                out.error_with(node.at, format!("`{key}` is a list"), format!("in TOML write [[{key}]] before each"));
+            }
+            _ => wrong(node, "a list of entries", out),
+        }
+    }
+    elements
+}
+
 fn draft(node: &Node, presets: &Presets, out: &mut Findings<'_>) -> Option<Draft> {
     let mut keys = block(node, "an entry: a block with a `source`", out)?.clone();
     schema::refuse_unknown(&keys, schema::ENTRY, out);
     presets.apply_to_source(&mut keys);
-    let own_exclude = keys.item("exclude").is_some();
+    let own = keys.0.iter().map(|item| item.key.clone()).collect();
     let Some(source) = keys.take("source") else {
         out.error_with(node.at, "this entry has no `source`", "name the dataset: source = \"tank/home\"");
-        return Some(Draft { at: node.at, source_at: node.at, source: None, keys, own_exclude });
+        return Some(Draft { at: node.at, source_at: node.at, source: None, keys, own, client: None });
     };
     let source_at = source.node.at;
     let source = match source.node.value {
         Value::Table(block) => source_block(block, source_at, &mut keys, out),
         _ => parsed(&source.node, "a dataset, such as \"tank/home\" or { pool = \"tank\", dataset = \"home\" }", out),
     };
-    Some(Draft { at: node.at, source_at, source, keys, own_exclude })
+    Some(Draft { at: node.at, source_at, source, keys, own, client: None })
 }
 
 /// Reads a source that is written as a block, whose windows are the entry's.
@@ -109,6 +115,7 @@ fn inherit(drafts: &mut [Draft], presets: &Presets) {
     for nth in 0..drafts.len() {
         let (above, rest) = drafts.split_at_mut(nth);
         let Some(this) = rest.first_mut() else { break };
+        presets.apply_to_destinations(&mut this.keys);
         if let Some((base, path)) = displaced(above, this.source.as_ref()) {
             this.keys.fill(&handed_down(&without_defaults[base], &path));
         }
@@ -139,6 +146,8 @@ fn handed_down(keys: &Table, path: &str) -> Table {
     let Some(Value::List(destinations)) = keys.get_mut("destinations").map(|node| &mut node.value) else { return keys };
     for destination in destinations {
         if let Value::Table(table) = &mut destination.value
+            // On this host it says where the root is, which all share.
+            && ["remote-host", "root"].iter().any(|key| table.get(key).is_some())
             && let Some(Node { value: Value::Text(dataset), .. }) = table.get_mut("dataset")
         {
             dataset.push('/');

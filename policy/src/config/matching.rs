@@ -36,10 +36,44 @@ impl<'a> Match<'a> {
 }
 
 impl Config {
-    /// What is said about `dataset`: the longest entry that covers it decides, and none beside it.
+    /// What is said about `dataset`: the longest entry that covers it decides, and none beside it. How long copies are kept
+    /// that arrive on this host is the business of `replicas` alone.
     #[must_use]
     pub fn entry_for(&self, dataset: &DatasetName, kind: Kind) -> Match<'_> {
-        let covering = self.entries.iter().filter(|entry| entry.covers(dataset));
+        let received = self.root_above(dataset).is_some();
+        self.best(dataset, kind, |entry| entry.is_replica() == received)
+    }
+
+    /// Which of `managed-datasets` says where copies of `dataset` go. Those that arrived on this host are sent on only by an
+    /// entry that is meant for them: for their client's root, or for what is below it.
+    #[must_use]
+    pub fn sender_for(&self, dataset: &DatasetName, kind: Kind) -> Match<'_> {
+        let root = self.root_above(dataset).map(|root| &root.source);
+        let meant = |entry: &Entry| root.is_none_or(|root| entry.source.below(root).is_some());
+        self.best(dataset, kind, |entry| !entry.is_replica() && meant(entry))
+    }
+
+    /// The entry for the whole of a client's root.
+    #[must_use]
+    pub fn replica_of(&self, client: &str, root: &DatasetName) -> Option<&Entry> {
+        self.replica_at(root).filter(|entry| entry.client.as_deref() == Some(client))
+    }
+
+    /// The same, whoever the client is.
+    #[must_use]
+    pub fn replica_at(&self, root: &DatasetName) -> Option<&Entry> {
+        self.root_above(root).filter(|entry| entry.source == *root)
+    }
+
+    /// The root of `replicas` below which `dataset` lies, or which it is.
+    #[must_use]
+    pub fn root_above(&self, dataset: &DatasetName) -> Option<&Entry> {
+        let above = |entry: &&Entry| entry.is_replica() && entry.covers(dataset);
+        self.entries.iter().filter(above).min_by_key(|entry| entry.source.as_str().len())
+    }
+
+    fn best(&self, dataset: &DatasetName, kind: Kind, may: impl Fn(&Entry) -> bool) -> Match<'_> {
+        let covering = self.entries.iter().filter(|entry| entry.covers(dataset) && may(entry));
         let Some(entry) = covering.max_by_key(|entry| entry.source.as_str().len()) else {
             return Match::Uncovered;
         };

@@ -19,6 +19,8 @@ pub(super) struct Document {
     pub defaults: Vec<Item>,
     /// What stands under `managed-datasets`, file by file.
     pub managed: Vec<Node>,
+    /// The same of `replicas`.
+    pub replicas: Vec<Node>,
 }
 
 impl Document {
@@ -27,6 +29,7 @@ impl Document {
         for item in table.0 {
             match item.key.as_str() {
                 "managed-datasets" => self.managed.push(item.node),
+                "replicas" => self.replicas.push(item.node),
                 "prefix" | "timezone" | "clock" => self.add_global(item, out),
                 "define" => {
                     for item in inner(item, out).0 {

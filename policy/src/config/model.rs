@@ -1,8 +1,8 @@
 //! What a config says, checked.
 
-use super::Place;
-use crate::{Pattern, Rule, Span, Tier, Zone};
-use zam_names::{DatasetName, Kind, PoolName};
+use super::{Destination, Place};
+use crate::{Pattern, Rule, Span, Zone};
+use zam_names::{DatasetName, Kind, UnixTime};
 
 /// A checked config.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub struct Config {
     pub timezone: Zone,
     /// Whom to believe about the clock before anything dies by it (`clock`).
     pub clock: ClockTrust,
-    /// The entries, inheritance and defaults already in them, by the order of their sources.
+    /// The entries, inheritance and defaults already in them, by the order of their sources; those of `replicas` too.
     pub entries: Vec<Entry>,
 }
 
@@ -27,11 +27,16 @@ pub enum ClockTrust {
     Always,
 }
 
-/// One of `managed-datasets`: a dataset, perhaps with all below it, and what is to be done there.
+/// One of `managed-datasets`: a dataset, perhaps with all below it, and what is to be done there. Or one of `replicas`, or
+/// of the `datasets` in it: where a client's copies arrive, and how long they are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// The dataset (`source`).
+    /// The dataset (`source`; of a replica its `root`, or what is below it).
     pub source: DatasetName,
+    /// Whose copies arrive there; none: nobody's, an entry of `managed-datasets`.
+    pub client: Option<String>,
+    /// From when on nothing may arrive there any more (`retired`); what is there goes on ageing.
+    pub retired: Option<UnixTime>,
     /// Whether what is below it is meant too.
     pub recursive: bool,
     /// Components below the source that stay out, with all below them.
@@ -48,7 +53,7 @@ pub struct Entry {
     pub snapshot_period: Option<Span>,
     /// How often what has expired is looked for; none: never.
     pub prune_period: Option<Span>,
-    /// How often snapshots are to be sent. Not acted on by this version.
+    /// How often snapshots are sent to the destinations; none: only when somebody asks.
     pub replication_period: Option<Span>,
     /// How long a snapshot stays after it was first seen both expired and unheld.
     pub grace: Span,
@@ -60,21 +65,22 @@ pub struct Entry {
     pub splay: Option<Span>,
     /// Whether the pool may be away without an alarm (`absent = "expected"`).
     pub absent_expected: bool,
-    /// Where copies go. Not acted on by this version.
+    /// Where copies go.
     pub destinations: Vec<Destination>,
     /// Where the entry stands, for `explain`.
     pub place: Place,
 }
 
-/// Where copies of an entry's datasets go.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Destination {
-    /// The host as ssh knows it; none: this one.
-    pub remote_host: Option<String>,
-    /// The pool there, if it is named.
-    pub pool: Option<PoolName>,
-    /// The path there: within `pool` if that is named, else within the client's root; none: the source's full name.
-    pub dataset: Option<DatasetName>,
-    /// What is kept there, as far as the source has a say; empty: whatever the replica keeps.
-    pub windows: Vec<Tier>,
+impl Entry {
+    /// Whether what it covers came from elsewhere, so that its dates are a stranger's word.
+    #[must_use]
+    pub fn is_replica(&self) -> bool {
+        self.client.is_some()
+    }
+
+    /// Whether nothing may arrive there any more.
+    #[must_use]
+    pub fn is_retired(&self, now: UnixTime) -> bool {
+        self.retired.is_some_and(|from| from <= now)
+    }
 }

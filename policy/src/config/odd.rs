@@ -2,12 +2,16 @@
 
 use super::{Destination, Entry, findings::Findings, inherit::Draft, node::At};
 use std::collections::BTreeMap;
-use zam_names::Kind;
+use zam_names::{DatasetName, Kind};
 
 /// Says what is odd about the entries.
 pub(super) fn warn(entries: &[(&Draft, &Entry)], out: &mut Findings<'_>) {
     for (draft, entry) in entries.iter().filter(|(_, entry)| entry.enabled) {
-        windows(draft, entry, out);
+        let root = |(_, other): &&(&Draft, &Entry)| other.is_replica() && entry.source.below(&other.source).is_some();
+        match entries.iter().find(root).filter(|_| !entry.is_replica()) {
+            Some((_, root)) => keeping_nothing(draft, root, out),
+            None => windows(draft, entry, out),
+        }
         matching(draft, entry, out);
         adoption(draft, entry, out);
         replication(draft, entry, out);
@@ -37,12 +41,20 @@ fn windows(draft: &Draft, entry: &Entry, out: &mut Findings<'_>) {
     }
 }
 
+/// An entry that sends on what arrives.
+fn keeping_nothing(draft: &Draft, root: &Entry, out: &mut Findings<'_>) {
+    for key in ["windows", "keep"].into_iter().filter(|key| draft.own.contains(*key)) {
+        let what = format!("`{key}` does nothing here: how long this is kept is said at {}", root.place);
+        out.warning(at(draft, key), what);
+    }
+}
+
 fn matching(draft: &Draft, entry: &Entry, out: &mut Findings<'_>) {
     let is_pool = entry.source.parent().is_none();
     if is_pool && !entry.recursive && entry.kind == Some(Kind::Volume) {
         out.warning(at(draft, "type"), "this entry never matches: a pool's own dataset is a filesystem");
     }
-    if draft.own_exclude && !entry.recursive && !entry.exclude.is_empty() {
+    if draft.own.contains("exclude") && !entry.recursive && !entry.exclude.is_empty() {
         out.warning(at(draft, "exclude"), "`exclude` does nothing here: the entry is not recursive");
     }
     for pattern in entry.exclude.iter().filter(|pattern| !pattern.as_str().starts_with("re:")) {
@@ -64,11 +76,11 @@ fn adoption(draft: &Draft, entry: &Entry, out: &mut Findings<'_>) {
 }
 
 fn replication(draft: &Draft, entry: &Entry, out: &mut Findings<'_>) {
-    if !entry.destinations.is_empty() {
-        out.warning(at(draft, "destinations"), "destinations are not acted on by this version");
-    }
-    if entry.replication_period.is_some() {
-        out.warning(at(draft, "replication-period"), "`replication-period` is not acted on by this version");
+    if entry.destinations.is_empty() && entry.replication_period.is_some() && draft.own.contains("replication-period") {
+        out.warning(
+            at(draft, "replication-period"),
+            "`replication-period` does nothing here: there are no `destinations`",
+        );
     }
 }
 
@@ -89,9 +101,12 @@ fn meeting(entries: &[(&Draft, &Entry)], out: &mut Findings<'_>) {
     }
 }
 
-/// A destination in one line.
+/// Where the entry's source goes, in one line.
 fn full(entry: &Entry, destination: &Destination) -> String {
-    let host = destination.remote_host.as_ref().map(|host| format!("{host}:")).unwrap_or_default();
+    let Some(host) = &destination.remote_host else {
+        let place = |root: DatasetName| destination.relative(entry, &entry.source)?.below(&root).ok();
+        return destination.local_root().and_then(place).map_or_else(String::new, |place| place.to_string());
+    };
     let pool = destination.pool.as_ref().map(|pool| format!("{pool}/")).unwrap_or_default();
-    format!("{host}{pool}{}", destination.dataset.as_ref().unwrap_or(&entry.source))
+    format!("{host}:{pool}{}", destination.dataset.as_ref().map_or(entry.source.as_str(), |path| path.as_str()))
 }

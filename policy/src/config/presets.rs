@@ -49,6 +49,13 @@ impl Presets {
         }
     }
 
+    /// Fills in what belongs into each destination that is there; done before one is handed down.
+    pub fn apply_to_destinations(&self, entry: &mut Table) {
+        for preset in self.0.iter().filter(|preset| preset.path.first().is_some_and(|step| step == "destinations")) {
+            apply(entry, &preset.path, &preset.item);
+        }
+    }
+
     /// Fills in everything else.
     pub fn apply(&self, entry: &mut Table) {
         for preset in self.0.iter().filter(|preset| !preset.names_source()) {

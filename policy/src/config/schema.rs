@@ -5,7 +5,7 @@ use super::{
     node::{At, Table},
 };
 
-pub(super) const TOP: &[&str] = &["managed-datasets", "prefix", "timezone", "clock", "define", "default"];
+pub(super) const TOP: &[&str] = &["managed-datasets", "replicas", "prefix", "timezone", "clock", "define", "default"];
 pub(super) const ENTRY: &[&str] = &[
     "source",
     "recursive",
@@ -29,12 +29,57 @@ pub(super) const ENTRY: &[&str] = &[
     "destinations",
 ];
 pub(super) const SOURCE: &[&str] = &["pool", "dataset", "windows", "keep"];
-pub(super) const DESTINATION: &[&str] = &["remote-host", "pool", "dataset", "windows", "keep"];
+pub(super) const DESTINATION: &[&str] = &[
+    "remote-host",
+    "user",
+    "pool",
+    "dataset",
+    "root",
+    "windows",
+    "keep",
+    "bandwidth",
+    "concurrency",
+    "compress",
+    "raw",
+    "absent",
+    "give-up",
+];
+pub(super) const REPLICA: &[&str] = &[
+    "client",
+    "root",
+    "windows",
+    "keep",
+    "at-least",
+    "adopt",
+    "timezone",
+    "prune-period",
+    "grace",
+    "brake",
+    "silence",
+    "absent",
+    "enabled",
+    "retired",
+    "datasets",
+];
+/// What one of a replica's `datasets` may say otherwise.
+pub(super) const OVERRIDE: &[&str] = &[
+    "dataset",
+    "windows",
+    "keep",
+    "at-least",
+    "adopt",
+    "timezone",
+    "prune-period",
+    "grace",
+    "brake",
+    "silence",
+    "enabled",
+];
 pub(super) const TIER: &[&str] = &["max-age", "period"];
 /// The tiers that `keep` can count, shortest period first.
 pub(super) const KEEP: &[&str] = &["secondly", "minutely", "hourly", "daily", "weekly", "monthly", "yearly"];
 /// Keys that a later version will know.
-pub(super) const LATER: &[&str] = &["replicas", "series"];
+pub(super) const LATER: &[&str] = &["series"];
 
 /// The keys of the blocks that stand at a path below an entry; none where no block stands.
 pub(super) fn keys_at(path: &[String]) -> Option<&'static [&'static str]> {

@@ -59,6 +59,13 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Failure> {
                     out::remark(&format!("{}: warning: the entry {} covers nothing: {why}", entry.place, entry.source));
                 }
             }
+            for root in loaded.config.entries.iter().filter(|entry| entry.is_retired(session.now)) {
+                let client = root.client.as_deref().unwrap_or_default();
+                if loaded.config.replica_of(client, &root.source).is_some() {
+                    let what = "nothing arrives any more; what is there goes on ageing, except the newest";
+                    out::remark(&format!("{}: note: {client} is retired: {what}", root.place));
+                }
+            }
             for line in &land.passed_over {
                 out::remark(line);
             }
