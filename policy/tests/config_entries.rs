@@ -2,10 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
 use pretty_assertions::assert_eq;
-use zam_names::Kind;
+use zam_names::{DatasetName, Kind};
 use zam_policy::{
     Zone,
-    config::{Config, Entry, Match, load},
+    config::{Compress, Config, Entry, Match, load},
 };
 
 fn files(files: &[(&str, &str)]) -> Result<Config, String> {
@@ -249,4 +249,175 @@ fn what_two_files_both_say_is_refused() {
         assert!(said.contains(&format!("{line} stands here a second time")), "{said}");
     }
     assert!(said.contains("the first is at zam.toml:5"), "{said}");
+}
+
+const ROOTS: &str = r#"
+    [define.long]
+    windows = [{ max-age = "6w", period = "1h" }, { period = "1mo" }]
+
+    [default.managed-datasets]
+    snapshot-period = "10m"
+    hold = false
+
+    [[replicas]]
+    client = "laptop"
+    root = "nas/zam/laptop"
+    ref = "long"
+    grace = "2d"
+    retired = "2026-05-01"
+    timezone = "Europe/Vienna"
+    datasets = [
+        { dataset = "tank/var/mail", ref = "long" },
+        { dataset = "tank/var", keep = { daily = 14 }, grace = "1h" },
+    ]
+
+    [[replicas]]
+    client = "desk"
+    root = "nas/zam/desk"
+
+    [[managed-datasets]]
+    source = "nas"
+    recursive = true
+    destinations = [{ remote-host = "cloud" }]
+
+    [[managed-datasets]]
+    source = "nas/zam/laptop/tank"
+    recursive = true
+    snapshot-period = "never"
+    destinations = [{ remote-host = "vault" }]
+"#;
+
+#[test]
+fn replicas_are_entries_of_their_own() {
+    let config = toml(ROOTS);
+    let all: Vec<_> =
+        config.entries.iter().map(|entry| (entry.source.as_str(), entry.client.as_deref().unwrap_or("-"))).collect();
+    assert_eq!(
+        all,
+        [
+            ("nas", "-"),
+            ("nas/zam/desk", "desk"),
+            ("nas/zam/laptop", "laptop"),
+            ("nas/zam/laptop/tank", "-"),
+            ("nas/zam/laptop/tank/var", "laptop"),
+            ("nas/zam/laptop/tank/var/mail", "laptop"),
+        ]
+    );
+    let [root, var, mail] =
+        ["", "/tank/var", "/tank/var/mail"].map(|path| entry(&config, &format!("nas/zam/laptop{path}")));
+    assert!(root.recursive && root.hold && root.snapshot_period.is_none() && root.destinations.is_empty());
+    assert_eq!([root, var, mail].map(windows), ["6w/1h ∞/1mo", "14d/1d", "6w/1h ∞/1mo"]);
+    assert_eq!([root, var, mail].map(|entry| entry.grace.to_string()), ["2d", "1h", "1h"]);
+    // Midnight in Vienna, in summer.
+    let retired = zam_names::UnixTime(1_777_586_400);
+    assert_eq!([root, var, mail].map(|entry| entry.retired), [Some(retired); 3]);
+    assert!(root.is_retired(retired) && !root.is_retired(retired.plus(-1)));
+    let of =
+        |client, root: &str| config.replica_of(client, &root.parse().unwrap()).map(|entry| entry.source.to_string());
+    assert_eq!(of("laptop", "nas/zam/laptop").unwrap(), "nas/zam/laptop");
+    for (client, root) in [("desk", "nas/zam/laptop"), ("laptop", "nas/zam/laptop/tank/var"), ("laptop", "nas/zam")] {
+        assert_eq!(of(client, root), None);
+    }
+}
+
+#[test]
+fn within_a_root_replicas_say_what_stays_and_others_only_what_goes_on() {
+    let config = toml(ROOTS);
+    let sender = |dataset: &str| match config.sender_for(&dataset.parse().unwrap(), Kind::Filesystem) {
+        Match::Entry(entry) => entry.destinations[0].remote_host.clone().unwrap(),
+        _ => "nobody".to_owned(),
+    };
+    for (dataset, keeper, goes) in [
+        ("nas/own", "nas", "cloud"),
+        ("nas/zam", "nas", "cloud"),
+        ("nas/zam/desk/tank", "nas/zam/desk", "nobody"),
+        ("nas/zam/laptop", "nas/zam/laptop", "nobody"),
+        ("nas/zam/laptop/tank/home", "nas/zam/laptop", "vault"),
+        ("nas/zam/laptop/tank/var", "nas/zam/laptop/tank/var", "vault"),
+        ("nas/zam/laptop/tank/var/mail/x", "nas/zam/laptop/tank/var/mail", "vault"),
+        ("elsewhere", "nobody", "nobody"),
+    ] {
+        assert_eq!((who(&config, dataset), sender(dataset)), (keeper.to_owned(), goes.to_owned()), "{dataset}");
+    }
+}
+
+#[test]
+fn a_destination_says_where_each_dataset_lies() {
+    let config = toml(
+        r#"
+        [[managed-datasets]]
+        source = "tank/home"
+        recursive = true
+        destinations = [
+            { remote-host = "a" },
+            { remote-host = "b", dataset = "homes" },
+            { remote-host = "c", pool = "nas", dataset = "zam/me/homes" },
+            { pool = "usb" },
+            { pool = "usb", dataset = "zam/me" },
+            { root = "usb/zam/me", dataset = "homes" },
+            { pool = "usb", root = "usb/zam/you", dataset = "zam/you/homes" },
+        ]
+        "#,
+    );
+    let entry = entry(&config, "tank/home");
+    let [root, ann]: [DatasetName; 2] = ["nas/zam/me", "tank/home/ann"].map(|name| name.parse().unwrap());
+    let path = |nth: usize, dataset: &DatasetName| {
+        let found = entry.destinations[nth].relative(entry, dataset);
+        found.map_or_else(|| "?".to_owned(), |path| path.to_string())
+    };
+    let paths = |dataset: &DatasetName| (0..7).map(|nth| path(nth, dataset)).collect::<Vec<_>>();
+    assert_eq!(paths(&entry.source), ["tank/home", "homes", "?", "tank/home", "tank/home", "homes", "homes"]);
+    assert_eq!(
+        paths(&ann),
+        ["tank/home/ann", "homes/ann", "?", "tank/home/ann", "tank/home/ann", "homes/ann", "homes/ann"]
+    );
+    let roots: Vec<_> =
+        entry.destinations.iter().map(|to| to.local_root().map_or_else(String::new, |root| root.to_string())).collect();
+    assert_eq!(roots, ["", "", "", "usb", "usb/zam/me", "usb/zam/me", "usb/zam/you"]);
+    // With the root that the replica says, the prefix goes; another pool is refused.
+    let named = &entry.destinations[2];
+    assert_eq!(named.relative_to(entry, &ann, &root).unwrap().as_str(), "homes/ann");
+    for other in ["nas/zam/you", "nas/zam/me/homes", "nas2/zam/me"] {
+        let said = named.relative_to(entry, &entry.source, &other.parse().unwrap()).unwrap_err().to_string();
+        assert_eq!(said, format!("nas/zam/me/homes is not below {other}, which is this client's root there"));
+    }
+    assert!(named.relative_to(entry, &"tank/var".parse().unwrap(), &root).is_err());
+}
+
+#[test]
+fn what_a_destination_does_not_say() {
+    let config = toml(
+        r#"
+        managed-datasets = [
+            { source = "a", destinations = [
+                { remote-host = "h" },
+                { remote-host = "g", user = "zed", bandwidth = "10M", concurrency = 4, compress = "zstd", raw = true,
+                  absent = "expected", give-up = "1y", keep = { daily = 3 } },
+            ] },
+            { source = "b", snapshot-period = "10m", destinations = [{ remote-host = "h", bandwidth = 4096 }] },
+            { source = "c", snapshot-period = "10m", replication-period = "never", destinations = [{ remote-host = "h" }] },
+            { source = "d", snapshot-period = "10m" },
+        ]"#,
+    );
+    let [a, b, c, d] = ["a", "b", "c", "d"].map(|source| entry(&config, source));
+    let sent = |entry: &Entry| entry.replication_period.map_or_else(|| "never".to_owned(), |period| period.to_string());
+    assert_eq!([a, b, c, d].map(sent), ["1h", "10m", "never", "never"]);
+    let [plain, full] = [&a.destinations[0], &a.destinations[1]];
+    assert_eq!((plain.user.as_str(), plain.bandwidth, plain.concurrency, plain.raw), ("zam-ssh", None, 2, None));
+    assert_eq!(
+        (plain.compress, plain.absent_expected, plain.give_up.to_string()),
+        (Compress::None, false, "90d".to_owned())
+    );
+    assert_eq!(
+        (full.user.as_str(), full.bandwidth, full.concurrency, full.raw),
+        ("zed", Some(10 << 20), 4, Some(true))
+    );
+    assert_eq!(
+        (full.compress, full.absent_expected, full.give_up.to_string()),
+        (Compress::Zstd, true, "1y".to_owned())
+    );
+    assert_eq!(b.destinations[0].bandwidth, Some(4096));
+    assert_eq!(full.narrowing(a).windows.len(), 1);
+    // The effective form says all of it again.
+    assert_eq!(toml(&config.effective_toml()).entries[0].destinations, a.destinations);
 }

@@ -98,6 +98,9 @@ const SAMPLES: &[&str] = &[
     include_str!("fixtures/good/seed-define.json"),
     include_str!("fixtures/good/design.toml"),
     include_str!("fixtures/odd/odd.toml"),
+    include_str!("fixtures/odd/replicas.toml"),
+    include_str!("fixtures/bad/replicas.toml"),
+    include_str!("fixtures/bad/destinations.toml"),
     include_str!("fixtures/bad/refs.toml"),
     include_str!("fixtures/bad/defaults.toml"),
 ];

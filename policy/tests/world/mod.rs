@@ -4,8 +4,8 @@
 
 use jiff::Timestamp;
 use std::collections::BTreeMap;
-use zam_names::{CreateTxg, Dataset, Guid, HOLD_TAG, HoldTag, Kind, Snapshot, Target, UnixTime};
-use zam_policy::{Zone, assess::Assessment, config, config::Entry, notes::DatasetNotes, tags};
+use zam_names::{CreateTxg, Dataset, Guid, HOLD_TAG, HoldTag, Kind, QUARANTINE_TAG, Snapshot, Target, UnixTime};
+use zam_policy::{Zone, assess::Assessment, config, config::Entry, judge, notes::DatasetNotes, tags};
 
 pub fn at(text: &str) -> UnixTime {
     UnixTime(text.parse::<Timestamp>().unwrap().as_second())
@@ -14,6 +14,15 @@ pub fn at(text: &str) -> UnixTime {
 /// The entry that this TOML says, for the dataset `tank/a`.
 pub fn entry(zone: &str, keys: &str) -> Entry {
     let text = format!("timezone = {zone:?}\n[[managed-datasets]]\nsource = \"tank/a\"\n{keys}\n");
+    match config::load(&[("zam.toml".to_owned(), text)], &Zone::utc()) {
+        Ok((config, _)) => config.entries[0].clone(),
+        Err(errors) => panic!("{errors}"),
+    }
+}
+
+/// The entry for what a client keeps at `tank/a`.
+pub fn replica(zone: &str, keys: &str) -> Entry {
+    let text = format!("timezone = {zone:?}\n[[replicas]]\nclient = \"laptop\"\nroot = \"tank/a\"\n{keys}\n");
     match config::load(&[("zam.toml".to_owned(), text)], &Zone::utc()) {
         Ok((config, _)) => config.entries[0].clone(),
         Err(errors) => panic!("{errors}"),
@@ -68,6 +77,15 @@ impl World {
     /// zam takes one now.
     pub fn take(&mut self) -> Guid {
         self.appear(tags::scheduled("zam", self.now).unwrap().as_str(), self.now)
+    }
+
+    /// One with this date arrives; zamd-recv puts aside what is dated in the future. Gives its GUID.
+    pub fn arrive(&mut self, date: UnixTime) -> Guid {
+        let guid = self.appear(tags::scheduled("zam", date).unwrap().as_str(), date);
+        if judge::is_ahead(date, self.now) {
+            self.hold(guid, QUARANTINE_TAG);
+        }
+        guid
     }
 
     pub fn snapshot(&mut self, guid: Guid) -> &mut Snapshot {
