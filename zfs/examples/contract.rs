@@ -105,6 +105,7 @@ impl OnReal {
             }
             ["unload-key", names @ ..] => one_by_one(&["unload-key"], names),
             ["write", bytes, name] => write(name, bytes.parse().map_err(Trouble::new)?),
+            ["set", property, name] => run("zfs", &["set", property, name]),
             ["quota", bytes, name] => run("zfs", &["set", &format!("quota={bytes}"), name]),
             ["volume", names @ ..] => one_by_one(&["create", "-p", "-s", "-V", "16M"], names),
             ["destroy", flag @ ("-d" | "-r"), names @ ..] => one_by_one(&["destroy", flag], names),

@@ -141,6 +141,12 @@ pub trait Lister {
     /// If the listing fails or cannot be understood.
     fn copy_facts(&self, scope: Scope<'_>) -> Result<Vec<CopyFacts>, Error>;
 
+    /// The values of these properties of a dataset, inherited ones too, in the order of the names.
+    ///
+    /// # Errors
+    /// If the listing fails or cannot be understood.
+    fn properties(&self, dataset: &DatasetName, names: &[&str]) -> Result<Vec<String>, Error>;
+
     /// The delegated rights that are set on this very dataset.
     ///
     /// # Errors
@@ -419,6 +425,9 @@ macro_rules! lists_through {
             }
             fn copy_facts(&self, scope: Scope<'_>) -> Result<Vec<CopyFacts>, Error> {
                 self.0.copy_facts(scope)
+            }
+            fn properties(&self, dataset: &DatasetName, names: &[&str]) -> Result<Vec<String>, Error> {
+                self.0.properties(dataset, names)
             }
             fn grants(&self, dataset: &DatasetName) -> Result<Vec<Grant>, Error> {
                 self.0.grants(dataset)

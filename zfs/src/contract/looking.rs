@@ -19,6 +19,7 @@ cases! {
     a_renamed_dataset_keeps_its_guid_and_its_snapshots,
     a_renamed_snapshot_keeps_its_guid,
     snapshots_changed_moves_when_the_snapshots_do_and_not_with_a_hold,
+    properties_are_as_set_and_inherited,
     grants_read_back_with_the_scope_that_each_permission_has_on_that_very_dataset,
 }
 
@@ -160,6 +161,16 @@ fn snapshots_changed_moves_when_the_snapshots_do_and_not_with_a_hold(stage: &Sta
     holds_true("a rename moves it", third > second)?;
     stage.script("destroy $/a@z")?;
     holds_true("a destroy moves it", stamp()? > third)
+}
+
+fn properties_are_as_set_and_inherited(stage: &Stage<'_>) -> Result<(), Trouble> {
+    stage.script("create $/a/b\n set readonly=on $/a\n set setuid=off $/a\n set setuid=on $/a/b")?;
+    let of = |name: &str| -> Result<Vec<String>, Trouble> {
+        stage.lister().properties(&stage.dataset(name)?, &["readonly", "setuid"]).map_err(Trouble::new)
+    };
+    equal("where they were set", &of("$/a")?, &vec!["on".to_owned(), "off".to_owned()])?;
+    equal("below", &of("$/a/b")?, &vec!["on".to_owned(), "on".to_owned()])?;
+    holds_true("a gone dataset is an error", of("$/gone").is_err())
 }
 
 fn grants_read_back_with_the_scope_that_each_permission_has_on_that_very_dataset(

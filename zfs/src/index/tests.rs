@@ -47,6 +47,9 @@ impl Lister for Counting {
     fn copy_facts(&self, scope: Scope<'_>) -> Result<Vec<crate::CopyFacts>, Error> {
         self.sim.copy_facts(scope)
     }
+    fn properties(&self, dataset: &DatasetName, names: &[&str]) -> Result<Vec<String>, Error> {
+        self.sim.properties(dataset, names)
+    }
     fn grants(&self, dataset: &DatasetName) -> Result<Vec<Grant>, Error> {
         self.sim.grants(dataset)
     }

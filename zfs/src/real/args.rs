@@ -117,6 +117,11 @@ pub(super) fn holds(names: &[SnapshotName]) -> CommandLine {
     line(Program::Zfs, &["holds", "-H", "--"], texts(names))
 }
 
+pub(super) fn properties(dataset: &DatasetName, names: &[&str]) -> CommandLine {
+    let names = names.join(",");
+    line(Program::Zfs, &["list", "-H", "-p", "-o", &names, "--"], [dataset.to_string()])
+}
+
 pub(super) fn grants(dataset: &DatasetName) -> CommandLine {
     line(Program::Zfs, &["allow", "--"], [dataset.to_string()])
 }

@@ -175,6 +175,12 @@ impl Lister for Real {
         }
     }
 
+    fn properties(&self, dataset: &DatasetName, names: &[&str]) -> Result<Vec<String>, Error> {
+        let line = args::properties(dataset, names);
+        let text = self.ask(&line)?;
+        Ok(text.trim_end_matches('\n').split('\t').map(str::to_owned).collect())
+    }
+
     fn grants(&self, dataset: &DatasetName) -> Result<Vec<Grant>, Error> {
         let line = args::grants(dataset);
         grants::grants(&self.ask(&line)?, dataset).map_err(|bad| answer(&line, bad))

@@ -40,6 +40,7 @@ use zam_names::{BookmarkName, DatasetName, HoldTag, Kind, PoolName, SnapshotName
 /// | `allow USER local\|descendent\|both PERMISSION,… DATASET`, `unallow USER DATASET` | grants; user `root` needs none |
 /// | `allow creator PERMISSION,… DATASET` | what whoever makes a dataset below gets on it (`zfs allow -c`) |
 /// | `limit COUNT\|none DATASET` | sets its `snapshot_limit` |
+/// | `set PROPERTY=VALUE DATASET` | sets what is inherited and does nothing here, such as `setuid=off` |
 /// | `quota BYTES\|none DATASET` | sets its `quota` |
 /// | `encrypted DATASET…`, `unload-key DATASET…` | makes encrypted filesystems, with their keys loaded; takes the keys away |
 /// | `write BYTES DATASET` | overwrites data, so that the newest snapshot's `used` grows |
@@ -134,6 +135,9 @@ impl Admin {
                 let limit = parse(count)?;
                 self.on_dataset(name, |dataset| dataset.snapshot_limit = Some(limit))
             }
+            ["set", words, name] if words.contains('=') => self.on_dataset(name, |dataset| {
+                dataset.properties.extend(words.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned())));
+            }),
             ["quota", "none", name] => self.on_dataset(name, |dataset| dataset.quota = None),
             ["quota", bytes, name] => {
                 let bytes = parse(bytes)?;

@@ -149,6 +149,19 @@ impl Lister for Sim {
         Ok(rows)
     }
 
+    fn properties(&self, dataset: &DatasetName, names: &[&str]) -> Result<Vec<String>, Error> {
+        let pool = self.pool(&dataset.pool())?;
+        if !pool.datasets.contains_key(dataset) {
+            return Err(self.store.error(format!("cannot open '{dataset}': dataset does not exist")));
+        }
+        let set = |dataset: &DatasetName, name: &str| pool.datasets.get(dataset)?.properties.get(name).cloned();
+        let value = |name: &&str| {
+            let mut above = std::iter::successors(Some(dataset.clone()), DatasetName::parent);
+            above.find_map(|dataset| set(&dataset, name)).unwrap_or_else(|| "default".to_owned())
+        };
+        Ok(names.iter().map(value).collect())
+    }
+
     fn grants(&self, dataset: &DatasetName) -> Result<Vec<Grant>, Error> {
         let pool = self.pool(&dataset.pool())?;
         let missing = || self.store.error(format!("cannot open '{dataset}': dataset does not exist"));

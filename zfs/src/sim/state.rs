@@ -71,6 +71,9 @@ pub(super) struct DatasetState {
     pub(super) partial: Option<PartialState>,
     /// Bytes that it and what is below may take.
     pub(super) quota: Option<u64>,
+    /// Those that only people set: whatever they are, they are inherited and do nothing.
+    #[serde(default)]
+    pub(super) properties: BTreeMap<String, String>,
     /// `snapshot_limit`: counts the snapshots of all that is below, binds everybody but root.
     pub(super) snapshot_limit: Option<usize>,
     pub(super) snapshots_changed: Option<UnixTime>,
@@ -254,6 +257,7 @@ impl DatasetState {
             key_loaded: true,
             partial: None,
             quota: None,
+            properties: BTreeMap::new(),
             snapshot_limit: None,
             snapshots_changed: None,
             snapshots: BTreeMap::new(),
