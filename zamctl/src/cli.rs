@@ -86,6 +86,7 @@ local time, or that of the entry's `timezone` where it differs; names of snapsho
 
 `zamctl grant --print` gives zam-prune `-d destroy,mount`, which reaches snapshots and, below a recursive source, whatever else
 lies there: ZFS has no grant for snapshots alone. What stands in the way of more is zamd-prune's ioctl filter and the holds; see
-SECURITY.md. Bookmarks will need `-l destroy` once this version knows destinations; it does not ask for it yet.
+SECURITY.md. Where an entry has destinations, `-l destroy` beside it lets zam-prune destroy the bookmarks of the dataset, and, without `-l
+mount`, not the dataset.
 ";
 }

@@ -13,6 +13,8 @@ use zam_protocol::{
     Door, Hello, JobId, JobState, PoolStatus, Role,
     client::{self, CallError, ConnectError},
     prune::{PruneClient, PruneStatus},
+    recv::{RecvClient, RecvStatus},
+    send::{PlannedCopy, SendClient, SendStatus},
     snap::{SnapClient, SnapStatus},
 };
 
@@ -35,7 +37,7 @@ pub struct Report<Row> {
 /// How often a job is asked how it goes.
 const BEAT: Duration = Duration::from_millis(150);
 
-/// Asks a daemon for everything that `status` shows. Both services have these methods, and no trait in common.
+/// Asks a daemon for everything that `status` shows. The services have these methods, and no trait in common.
 macro_rules! report {
     ($client:ident) => {{
         let hello = client::call($client.hello(client::soon())).await?;
@@ -85,6 +87,22 @@ impl Doors {
         self.wait(client::connect_prune(&Role::Prune.socket(&self.folder, door)))
     }
 
+    /// Connects to zamd-send.
+    ///
+    /// # Errors
+    /// If nobody answers there, or not to this user.
+    pub fn send(&self, door: Door) -> Result<SendClient, ConnectError> {
+        self.wait(client::connect_send(&Role::Send.socket(&self.folder, door)))
+    }
+
+    /// Connects to zamd-recv.
+    ///
+    /// # Errors
+    /// If nobody answers there, or not to this user.
+    pub fn recv(&self, door: Door) -> Result<RecvClient, ConnectError> {
+        self.wait(client::connect_recv(&Role::Recv.socket(&self.folder, door)))
+    }
+
     /// What zamd-snap says.
     ///
     /// # Errors
@@ -103,14 +121,35 @@ impl Doors {
         self.wait(async { report!(client) })
     }
 
+    /// What zamd-send says.
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub fn send_report(&self) -> Result<Report<SendStatus>, Failure> {
+        let client = self.send(Door::Status)?;
+        self.wait(async { report!(client) })
+    }
+
+    /// What zamd-recv says.
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub fn recv_report(&self) -> Result<Report<RecvStatus>, Failure> {
+        let client = self.recv(Door::Status)?;
+        self.wait(async { report!(client) })
+    }
+
     /// What those say of themselves who answer.
     #[must_use]
     pub fn hellos(&self) -> Vec<Hello> {
-        let snap = self.snap(Door::Status).ok();
-        let prune = self.prune(Door::Status).ok();
-        let snap = snap.and_then(|client| self.wait(client::call(client.hello(client::soon()))).ok());
-        let prune = prune.and_then(|client| self.wait(client::call(client.hello(client::soon()))).ok());
-        snap.into_iter().chain(prune).collect()
+        macro_rules! hello {
+            ($client:expr) => {
+                $client.ok().and_then(|client| self.wait(client::call(client.hello(client::soon()))).ok())
+            };
+        }
+        let both = [hello!(self.snap(Door::Status)), hello!(self.prune(Door::Status))];
+        let copying = [hello!(self.send(Door::Status)), hello!(self.recv(Door::Status))];
+        both.into_iter().chain(copying).flatten().collect()
     }
 
     /// Asks how a job of zamd-snap goes until it is over, and gives its lines.
@@ -129,14 +168,42 @@ impl Doors {
         self.follow(Role::Prune, || client::act(client.job(client::soon(), id)))
     }
 
+    /// Asks how a job of zamd-send goes until it is over, and gives its lines; `watch` is called at each beat.
+    ///
+    /// # Errors
+    /// If it fails, or the daemon goes away.
+    pub fn follow_send(
+        &self,
+        client: &SendClient,
+        id: JobId,
+        watch: impl AsyncFnMut(),
+    ) -> Result<Vec<String>, Failure> {
+        self.follow_and(Role::Send, || client::act(client.job(client::soon(), id)), watch)
+    }
+
     fn follow<F>(&self, role: Role, ask: impl Fn() -> F) -> Result<Vec<String>, Failure>
+    where
+        F: Future<Output = Result<JobState, CallError>>,
+    {
+        self.follow_and(role, ask, async || ())
+    }
+
+    fn follow_and<F>(
+        &self,
+        role: Role,
+        ask: impl Fn() -> F,
+        mut watch: impl AsyncFnMut(),
+    ) -> Result<Vec<String>, Failure>
     where
         F: Future<Output = Result<JobState, CallError>>,
     {
         self.wait(async {
             loop {
                 match ask().await? {
-                    JobState::Waiting | JobState::Running => tokio::time::sleep(BEAT).await,
+                    JobState::Waiting | JobState::Running => {
+                        watch().await;
+                        tokio::time::sleep(BEAT).await;
+                    }
                     JobState::Done { lines } => return Ok(lines),
                     JobState::Failed { why, lines } => {
                         let mut failure = Failure::new(Kind::Failed, format!("{role}: {why}"));
@@ -146,6 +213,54 @@ impl Doors {
                 }
             }
         })
+    }
+}
+
+/// What zamd-send knows of the copies of single datasets, if it answers.
+pub struct Copies {
+    doors: Doors,
+    send: Option<SendClient>,
+}
+
+impl Copies {
+    /// Knocks at its status door.
+    ///
+    /// # Errors
+    /// If the system gives no event queue.
+    pub fn open(session: &Session) -> Result<Self, Failure> {
+        let doors = Doors::new(session)?;
+        let send = doors.send(Door::Status).ok();
+        Ok(Self { doors, send })
+    }
+
+    /// What an answer lacks where it does not answer.
+    #[must_use]
+    pub fn lack(&self) -> Option<&'static str> {
+        match self.send {
+            Some(_) => None,
+            None => Some("Without what is to be sent, since zamd-send does not answer"),
+        }
+    }
+
+    /// What it would send of a dataset now; none if it does not say.
+    #[must_use]
+    pub fn plan(&self, dataset: &DatasetName) -> Option<Vec<PlannedCopy>> {
+        let client = self.send.as_ref()?;
+        self.doors.wait(client::act(client.plan(client::soon(), dataset.clone()))).ok()
+    }
+
+    /// How the copies of a dataset stand; none if it does not say.
+    #[must_use]
+    pub fn status(&self, dataset: &DatasetName) -> Option<SendStatus> {
+        let client = self.send.as_ref()?;
+        let mut after = None;
+        loop {
+            let page = self.doors.wait(client::call(client.status(client::soon(), after))).ok()?;
+            if let Some(row) = page.rows.into_iter().find(|row| row.dataset == *dataset) {
+                return Some(row);
+            }
+            after = Some(page.next?);
+        }
     }
 }
 

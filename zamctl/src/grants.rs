@@ -1,6 +1,6 @@
 //! Which grants the config needs, and how what is there differs from it. Pure: no pool is asked here.
 
-use crate::shell::quoted;
+use crate::{openzfs::OpenZfs, shell::quoted};
 use std::collections::{BTreeMap, BTreeSet};
 use zam_names::DatasetName;
 use zam_policy::config::{Config, Entry};
@@ -13,11 +13,15 @@ pub enum Role {
     Snap,
     /// zamd-prune: destroys what is expired and released
     Prune,
+    /// zamd-send: sends to replicas
+    Send,
+    /// zamd-recv: receives from sources
+    Recv,
 }
 
 impl Role {
-    /// Both, in the order in which they are printed.
-    pub const ALL: [Self; 2] = [Self::Snap, Self::Prune];
+    /// All, in the order in which they are printed.
+    pub const ALL: [Self; 4] = [Self::Snap, Self::Prune, Self::Send, Self::Recv];
 
     /// The unix user who has the role.
     #[must_use]
@@ -25,18 +29,8 @@ impl Role {
         match self {
             Self::Snap => "zam-snap",
             Self::Prune => "zam-prune",
-        }
-    }
-
-    /// What the grant is for.
-    #[must_use]
-    pub fn purpose(self, entry: &Entry) -> &'static str {
-        match self {
-            Self::Snap if entry.snapshot_period.is_none() => {
-                "hold snapshots and release these holds; it takes none here"
-            }
-            Self::Snap => "take snapshots, hold them, release these holds",
-            Self::Prune => "destroy snapshots that nobody holds (`mount` goes with it; only root can really mount)",
+            Self::Send => "zam-send",
+            Self::Recv => "zam-recv",
         }
     }
 }
@@ -44,56 +38,115 @@ impl Role {
 /// A grant that an entry needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Need<'a> {
-    /// For whom.
+    /// Which role needs it.
     pub role: Role,
+    /// Whom it is given to.
+    pub who: GrantWho,
     /// What needs it.
     pub entry: &'a Entry,
     /// Where below the source it must hold.
     pub scope: GrantScope,
     /// What.
     pub permissions: &'static [&'static str],
+    /// What for, for people.
+    pub purpose: &'static str,
 }
 
 impl Need<'_> {
     /// The command that gives it.
     #[must_use]
     pub fn command(&self) -> String {
-        allow(&GrantWho::User(self.role.user().to_owned()), self.scope, self.permissions, &self.entry.source)
+        allow(&self.who, self.scope, self.permissions, &self.entry.source)
     }
 
     fn is_within(&self, other: &Need<'_>) -> bool {
         let below = self.entry.source != other.entry.source && self.entry.source.below(&other.entry.source).is_some();
         below
+            && other.scope != GrantScope::Local
             && other.entry.recursive
-            && self.role == other.role
+            && self.who == other.who
             && self.permissions.iter().all(|permission| other.permissions.contains(permission))
     }
 }
 
 /// What an entry needs for a role, whatever other entries need.
 #[must_use]
-pub fn need(entry: &Entry, role: Role) -> Option<Need<'_>> {
-    if !entry.enabled {
-        return None;
-    }
-    let (scope, permissions): (_, &'static [&'static str]) = match role {
-        // Looked up at the dataset itself, so a grant for that alone is enough where nothing below is meant.
-        Role::Snap => {
-            let scope = if entry.recursive { GrantScope::Both } else { GrantScope::Local };
-            let takes = entry.snapshot_period.is_some();
-            (scope, if takes { &["snapshot", "hold", "release"] } else { &["hold", "release"] })
+pub fn needs<'a>(entry: &'a Entry, role: Role, zfs: OpenZfs) -> Vec<Need<'a>> {
+    let user = || GrantWho::User(role.user().to_owned());
+    let need = |scope, permissions, purpose| Need { role, who: user(), entry, scope, permissions, purpose };
+    // Looked up at the dataset itself, so a grant for that alone is enough where nothing below is meant.
+    let here = if entry.recursive { GrantScope::Both } else { GrantScope::Local };
+    let sends = !entry.destinations.is_empty();
+    match role {
+        _ if !entry.enabled => vec![],
+        Role::Snap if entry.snapshot_period.is_none() => {
+            vec![need(here, &["hold", "release"], "hold snapshots and release these holds; it takes none here")]
         }
-        // A snapshot counts as a descendent of its own dataset, so this spares the dataset itself.
-        Role::Prune if entry.prune_period.is_some() => (GrantScope::Descendent, &["destroy", "mount"]),
-        Role::Prune => return None,
-    };
-    Some(Need { role, entry, scope, permissions })
+        Role::Snap => {
+            vec![need(here, &["snapshot", "hold", "release"], "take snapshots, hold them, release these holds")]
+        }
+        Role::Prune if entry.prune_period.is_none() => vec![],
+        Role::Prune => {
+            // A snapshot counts as a descendent of its own dataset, so this spares the dataset itself.
+            let snapshots = need(
+                GrantScope::Descendent,
+                &["destroy", "mount"],
+                "destroy snapshots that nobody holds (`mount` goes with it; only root can really mount)",
+            );
+            // A bookmark does not, and without `mount` the dataset is still spared.
+            let bookmarks = need(
+                GrantScope::Local,
+                &["destroy"],
+                "destroy bookmarks that no replica needs any more (without `mount`, so not the dataset itself)",
+            );
+            if sends { vec![snapshots, bookmarks] } else { vec![snapshots] }
+        }
+        Role::Send if !sends => vec![],
+        Role::Send => {
+            let raw = entry.destinations.iter().all(|destination| destination.raw == Some(true));
+            let send = if raw && zfs.knows(OpenZfs::SEND_RAW) {
+                need(
+                    GrantScope::Descendent,
+                    &["send:raw"],
+                    "read snapshots as they are on disk, encrypted ones without a key",
+                )
+            } else {
+                need(GrantScope::Descendent, &["send"], "read snapshots, to send them")
+            };
+            vec![send, need(here, &["bookmark"], "mark what was sent, so that the next step has its base")]
+        }
+        Role::Recv if entry.client.is_none() => vec![],
+        Role::Recv => {
+            let receive = if zfs.knows(OpenZfs::RECEIVE_APPEND) {
+                need(
+                    here,
+                    &["receive:append", "create", "mount", "hold"],
+                    "add what is received, hold it; nothing can be rolled back by receiving",
+                )
+            } else {
+                need(
+                    here,
+                    &["receive", "create", "mount", "hold"],
+                    "receive, hold what arrived; before OpenZFS 2.3.2 zfs cannot say `only add`, so the holds must stand against rolling back",
+                )
+            };
+            let partial = Need {
+                who: GrantWho::Creator,
+                ..need(
+                    GrantScope::Descendent,
+                    &["destroy", "mount"],
+                    "throw away what was half received, and not what is received: zam-recv gets this with what it creates",
+                )
+            };
+            vec![receive, partial]
+        }
+    }
 }
 
 /// The entry whose grant from further above is enough for this need.
 #[must_use]
-pub fn given_above<'a>(config: &'a Config, need: &Need<'_>) -> Option<&'a Entry> {
-    let others = config.entries.iter().filter_map(|entry| self::need(entry, need.role));
+pub fn given_above<'a>(config: &'a Config, need: &Need<'_>, zfs: OpenZfs) -> Option<&'a Entry> {
+    let others = config.entries.iter().flat_map(|entry| needs(entry, need.role, zfs));
     others
         .filter(|other| need.is_within(other))
         .map(|other| other.entry)
@@ -121,10 +174,16 @@ type Atom = (DatasetName, GrantWho, Flag, String);
 
 /// Compares what `config` needs on the datasets of `there` with what was found.
 #[must_use]
-pub fn compare(config: &Config, roles: &[Role], there: &dyn Fn(&DatasetName) -> bool, found: &[Grant]) -> Difference {
-    let found: BTreeSet<Atom> = found.iter().filter(|grant| is_ours(grant, roles)).flat_map(atoms).collect();
-    let needs = || config.entries.iter().flat_map(|entry| roles.iter().filter_map(|role| need(entry, *role)));
-    let needed: BTreeSet<Atom> = needs().flat_map(|need| atoms(&as_grant(&need))).collect();
+pub fn compare(
+    config: &Config,
+    roles: &[Role],
+    zfs: OpenZfs,
+    there: &dyn Fn(&DatasetName) -> bool,
+    found: &[Grant],
+) -> Difference {
+    let found: BTreeSet<Atom> = found.iter().filter(|grant| is_ours(config, grant, roles)).flat_map(atoms).collect();
+    let needs = || config.entries.iter().flat_map(|entry| roles.iter().flat_map(move |role| needs(entry, *role, zfs)));
+    let needed: BTreeSet<Atom> = needs().flat_map(|need| atoms(&as_grant(need))).collect();
     // What comes from a grant that is itself too much will not come from there for long.
     let rightful: BTreeSet<Atom> = found.intersection(&needed).cloned().collect();
     let missing = needed.iter().filter(|atom| there(&atom.0) && !is_given(atom, &rightful)).cloned();
@@ -171,6 +230,8 @@ pub fn peril(grant: &Grant) -> Option<&'static str> {
         Some("it has both keys: it can release a snapshot and do away with it, alone")
     } else if is("zam-prune") && has(&["release"]) {
         Some("it has both keys: it can release a snapshot and destroy it, alone")
+    } else if is("zam-recv") && has(&["receive"]) {
+        Some("a forced receive destroys what is not held; `receive:append` cannot")
     } else if has(&["release", "rollback", "receive", "rename", "promote", "allow"]) {
         Some("none of zam's roles needs this, and it can undo what the holds protect")
     } else if has(&["destroy"]) && grant.scope != GrantScope::Descendent {
@@ -188,6 +249,8 @@ fn command(
     dataset: &DatasetName,
 ) -> String {
     let scope = match scope {
+        // `-c` takes no other flag.
+        _ if *who == GrantWho::Creator => "",
         GrantScope::Local => "-l ",
         GrantScope::Descendent => "-d ",
         GrantScope::Both => "",
@@ -204,21 +267,37 @@ fn command(
 
 /// Whether a grant is to one of the roles asked about; to a role that this version does not have; or to everybody, and
 /// of the kind that only keys have.
-fn is_ours(grant: &Grant, roles: &[Role]) -> bool {
+fn is_ours(config: &Config, grant: &Grant, roles: &[Role]) -> bool {
     match &grant.who {
         GrantWho::User(name) | GrantWho::Group(name) => match Role::ALL.iter().find(|role| role.user() == name) {
             Some(role) => roles.contains(role),
             None => name.starts_with("zam-") && name != "zam-operators" && roles.len() == Role::ALL.len(),
         },
         GrantWho::Everyone => grant.permissions.iter().any(|held| held == "destroy" || held == "release"),
-        GrantWho::Creator => false,
+        // zam-recv gets it with each dataset that it makes below.
+        GrantWho::Creator => {
+            roles.contains(&Role::Recv)
+                && roots(config).any(|root| {
+                    root.source.below(&grant.dataset).is_some() || grant.dataset.below(&root.source).is_some()
+                })
+        }
     }
 }
 
-fn as_grant(need: &Need<'_>) -> Grant {
+/// The entries of a client's root, less those that say something else of a dataset below.
+pub fn roots(config: &Config) -> impl Iterator<Item = &Entry> {
+    config.entries.iter().filter(|entry| {
+        let above = |other: &&Entry| {
+            other.client == entry.client && other.source != entry.source && entry.source.below(&other.source).is_some()
+        };
+        entry.client.is_some() && !config.entries.iter().any(|other| above(&other))
+    })
+}
+
+fn as_grant(need: Need<'_>) -> Grant {
     Grant {
         dataset: need.entry.source.clone(),
-        who: GrantWho::User(need.role.user().to_owned()),
+        who: need.who,
         scope: need.scope,
         permissions: need.permissions.iter().map(|permission| (*permission).to_owned()).collect(),
     }
@@ -226,6 +305,8 @@ fn as_grant(need: &Need<'_>) -> Grant {
 
 fn atoms(grant: &Grant) -> Vec<Atom> {
     let flags: &[Flag] = match grant.scope {
+        // Whatever is made below gets it.
+        _ if grant.who == GrantWho::Creator => &[Flag::Descendent],
         GrantScope::Local => &[Flag::Local],
         GrantScope::Descendent => &[Flag::Descendent],
         GrantScope::Both => &[Flag::Local, Flag::Descendent],
@@ -237,11 +318,15 @@ fn atoms(grant: &Grant) -> Vec<Atom> {
     flags.iter().flat_map(each).collect()
 }
 
-/// Whether a permission that is not needed is harmless and of use: `zamctl snapshot` where nothing is scheduled.
+/// Whether a permission that is not needed is harmless and of use: `zamctl snapshot` where nothing is scheduled; and what
+/// comes to zam-recv with each dataset that it makes.
 fn may_stay(config: &Config, (dataset, who, flag, permission): &Atom) -> bool {
-    let snap = GrantWho::User(Role::Snap.user().to_owned());
+    let is = |role: Role| *who == GrantWho::User(role.user().to_owned());
     let here = |entry: &Entry| entry.source == *dataset && entry.enabled && (*flag == Flag::Local || entry.recursive);
-    *who == snap && permission == "snapshot" && config.entries.iter().any(here)
+    let below = |root: &Entry| root.source != *dataset && dataset.below(&root.source).is_some();
+    let made = is(Role::Recv) && *flag == Flag::Local && (permission == "destroy" || permission == "mount");
+    (is(Role::Snap) && permission == "snapshot" && config.entries.iter().any(here))
+        || (made && roots(config).any(below))
 }
 
 /// Whether a permission is there, on the dataset or from further above.
@@ -256,7 +341,8 @@ fn above(dataset: &DatasetName) -> impl Iterator<Item = DatasetName> {
 
 /// Permissions are printed in the order in which they are used, those of no use to zam last.
 fn usual_place(permission: &str) -> usize {
-    const ORDER: [&str; 5] = ["snapshot", "hold", "release", "destroy", "mount"];
+    const ORDER: [&str; 9] =
+        ["snapshot", "receive:append", "receive", "create", "hold", "release", "destroy", "mount", "bookmark"];
     ORDER.iter().position(|known| *known == permission).unwrap_or(ORDER.len())
 }
 

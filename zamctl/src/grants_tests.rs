@@ -35,8 +35,15 @@ fn right() -> Vec<Grant> {
     ]
 }
 
+/// The commands for each need of each entry.
+fn needed(config: &Config, zfs: OpenZfs) -> Vec<String> {
+    let needs =
+        config.entries.iter().flat_map(|entry| Role::ALL.into_iter().flat_map(move |role| needs(entry, role, zfs)));
+    needs.map(|need| need.command()).collect()
+}
+
 fn commands(found: &[Grant]) -> (Vec<String>, Vec<String>) {
-    let difference = compare(&tank(), &Role::ALL, &|_| true, found);
+    let difference = compare(&tank(), &Role::ALL, OpenZfs::ANY, &|_| true, found);
     let missing = difference.missing.iter();
     (
         missing.map(|grant| allow(&grant.who, grant.scope, &grant.permissions, &grant.dataset)).collect(),
@@ -47,10 +54,8 @@ fn commands(found: &[Grant]) -> (Vec<String>, Vec<String>) {
 #[test]
 fn what_is_printed_is_what_is_needed() {
     assert_eq!(commands(&right()), (vec![], vec![]));
-    let needs: Vec<String> =
-        tank().entries.iter().flat_map(|entry| Role::ALL.map(|role| need(entry, role).unwrap().command())).collect();
     assert_eq!(
-        needs,
+        needed(&tank(), OpenZfs::ANY),
         [
             "zfs allow -u zam-snap snapshot,hold,release tank/home",
             "zfs allow -d -u zam-prune destroy,mount tank/home",
@@ -112,7 +117,7 @@ fn what_is_too_much_is_taken_away_and_no_more_than_that() {
 #[test]
 fn a_grant_that_is_too_much_gives_nothing_else() {
     let found = [grant("tank", "zam-snap", GrantScope::Both, "snapshot,hold,release")];
-    let difference = compare(&tank(), &[Role::Snap], &|_| true, &found);
+    let difference = compare(&tank(), &[Role::Snap], OpenZfs::ANY, &|_| true, &found);
     assert_eq!(difference.missing.len(), 2);
     assert_eq!(unallow(&difference.surplus[0]), "zfs unallow -u zam-snap snapshot,hold,release tank");
 }
@@ -148,12 +153,78 @@ fn an_entry_gets_what_it_uses() {
     );
     let need = |source: &str, role| {
         let entry = config.entries.iter().find(|entry| entry.source.as_str() == source).unwrap();
-        need(entry, role)
+        needs(entry, role, OpenZfs::ANY).pop()
     };
     assert!(need("tank", Role::Prune).is_none());
     assert!(need("tank/off", Role::Snap).is_none());
     let replica = need("tank/replica", Role::Snap).unwrap();
     assert_eq!(replica.permissions, ["hold", "release"]);
-    assert_eq!(given_above(&config, &replica).unwrap().source.as_str(), "tank");
-    assert_eq!(given_above(&config, &need("tank/replica", Role::Prune).unwrap()), None);
+    assert_eq!(given_above(&config, &replica, OpenZfs::ANY).unwrap().source.as_str(), "tank");
+    assert_eq!(given_above(&config, &need("tank/replica", Role::Prune).unwrap(), OpenZfs::ANY), None);
+}
+
+const REPLICA: &str = r#"
+    [[managed-datasets]]
+    source = "tank/home"
+    recursive = true
+    destinations = [{ remote-host = "olympus" }]
+    [[replicas]]
+    client = "laptop"
+    root = "tank/zam/laptop"
+    datasets = [{ dataset = "tank/vm", keep = { daily = 7 } }]
+"#;
+
+fn creator(dataset: &str, permissions: &str) -> Grant {
+    Grant { who: GrantWho::Creator, ..grant(dataset, "", GrantScope::Local, permissions) }
+}
+
+#[test]
+fn a_replica_is_given_what_it_needs_once() {
+    let config = config(REPLICA);
+    let old = "2.1.11".parse().unwrap();
+    let lines = |zfs| {
+        let difference = compare(&config, &[Role::Recv], zfs, &|_| true, &[]);
+        let allow = |grant: &Grant| allow(&grant.who, grant.scope, &grant.permissions, &grant.dataset);
+        difference.missing.iter().map(allow).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        lines(OpenZfs::ANY),
+        [
+            "zfs allow -u zam-recv receive:append,create,hold,mount tank/zam/laptop",
+            "zfs allow -c destroy,mount tank/zam/laptop",
+        ]
+    );
+    assert_eq!(lines(old)[0], "zfs allow -u zam-recv receive,create,hold,mount tank/zam/laptop");
+}
+
+#[test]
+fn what_a_receiver_gets_with_what_it_makes_is_no_surplus() {
+    let config = config(REPLICA);
+    let mut found = vec![
+        grant("tank/zam/laptop", "zam-recv", GrantScope::Both, "receive:append,create,hold,mount"),
+        creator("tank/zam/laptop", "destroy,mount"),
+        grant("tank/zam/laptop/tank/home", "zam-recv", GrantScope::Local, "destroy,mount"),
+        // Not of zam's concern: nothing is received below it.
+        creator("tank/home", "snapshot"),
+    ];
+    let compared = |found: &[Grant]| compare(&config, &[Role::Recv], OpenZfs::ANY, &|_| true, found);
+    assert_eq!(compared(&found), Difference::default());
+    // These would be its own too: on the root itself, and whatever an ancestor gives to those who make datasets.
+    found.push(grant("tank/zam/laptop", "zam-recv", GrantScope::Local, "destroy"));
+    found.push(creator("tank", "release"));
+    let surplus: Vec<String> = compared(&found).surplus.iter().map(unallow).collect();
+    assert_eq!(surplus, ["zfs unallow -c release tank", "zfs unallow -l -u zam-recv destroy tank/zam/laptop"]);
+}
+
+#[test]
+fn a_receiver_that_could_force_is_a_danger_where_it_need_not() {
+    let found = [
+        grant("tank/zam/laptop", "zam-recv", GrantScope::Both, "receive,create,hold,mount"),
+        creator("tank/zam/laptop", "destroy,mount"),
+    ];
+    let compared = |zfs| compare(&config(REPLICA), &[Role::Recv], zfs, &|_| true, &found);
+    let surplus = compared(OpenZfs::ANY).surplus;
+    assert_eq!(unallow(&surplus[0]), "zfs unallow -u zam-recv receive tank/zam/laptop");
+    assert!(peril(&surplus[0]).unwrap().contains("receive:append"));
+    assert_eq!(compared("2.1.11".parse().unwrap()), Difference::default());
 }

@@ -2,10 +2,13 @@
 //! of its own.
 #![forbid(unsafe_code)]
 
+mod abroad;
 mod at;
+mod bars;
 mod cli;
 mod commands;
 mod config;
+mod copies;
 mod doors;
 mod failure;
 mod forecast;
@@ -13,6 +16,7 @@ mod forecast;
 mod golden;
 mod grants;
 mod look;
+mod openzfs;
 mod out;
 mod session;
 mod shell;

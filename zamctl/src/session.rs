@@ -24,7 +24,13 @@ impl Session {
     /// Looks at the clock, and at nothing else yet.
     #[must_use]
     pub fn new(globals: Globals) -> Self {
-        Self { globals, now: UnixTime(Timestamp::now().as_second()), zone: local_zone() }
+        Self { globals, now: Self::clock(), zone: local_zone() }
+    }
+
+    /// The clock, for what goes on for longer than one answer.
+    #[must_use]
+    pub fn clock() -> UnixTime {
+        UnixTime(Timestamp::now().as_second())
     }
 
     /// The config.

@@ -206,12 +206,18 @@ fn uninstall_prints_what_takes_everything_back() {
     let stage = Stage::new();
     let admin = Admin::open(&stage.path("pools")).unwrap();
     admin.script("allow zam-snap both snapshot,hold,release tank/home\n hold zam-keep tank/home@mine").unwrap();
+    admin
+        .script("bookmark tank/home@mine tank/home#mine\n bookmark tank/home@mine tank/home#zam-0badcafe-mine")
+        .unwrap();
     let said = stage.run("uninstall --print");
+    is_shell(&said.out);
+    assert!(said.out.contains("zfs destroy 'tank/home#zam-0badcafe-mine'\n"), "{}", said.out);
+    let destroyed = said.out.lines().filter(|line| line.contains("destroy ") && !line.contains("#zam-"));
+    assert_eq!(destroyed.count(), 0, "{}", said.out);
     assert_eq!(said.code, Some(0));
     assert!(said.out.contains("zfs release zam tank/home@zam-21000101T000000Z tank/home@"), "{}", said.out);
     assert!(said.out.contains("# zfs release zam-keep tank/home@mine"), "{}", said.out);
     assert!(said.out.contains("zfs unallow -u zam-snap hold,release,snapshot tank/home"), "{}", said.out);
-    assert!(!said.out.contains("destroy "), "{}", said.out);
 }
 
 #[test]
@@ -230,6 +236,9 @@ fn without_daemons_status_shows_what_it_can_and_acting_fails() {
         "unkeep tank/home@mine",
         "expire tank/home@mine",
         "unhold tank/home -r",
+        "replicate",
+        "replicate tank/home -r --to olympus --full --wait",
+        "replicate --rotate tank/home --to olympus",
     ] {
         let said = stage.run(line);
         assert_eq!(said.code, Some(5), "{line}: {said:?}");
@@ -269,7 +278,11 @@ fn bad_usage_ends_with_code_2_and_the_right_words() {
         ("plan --at tomorrow", "2026-12-24 18:00"),
         ("plan --at 2000-01-01", "has passed"),
         ("grant", "--print"),
-        ("grant --print --role send", "snap, prune"),
+        ("grant --print --role watch", "snap, prune, send, recv"),
+        ("grant --print --openzfs new", "2.3.2"),
+        ("ssh --print nowhere", "nowhere"),
+        ("replicate tank/home --rotate", "--to"),
+        ("replicate -r", "DATASET"),
         ("keep tank/home", "it has no @"),
         ("prune --approve xyz", "zamctl status"),
         ("stauts", "status"),
@@ -296,4 +309,105 @@ fn the_package_gets_completions_and_man_pages() {
     assert_eq!(stage.run("man pages").code, Some(0));
     let page = fs::read_to_string(stage.path("pages/zamctl-explain.1")).unwrap();
     assert!(page.contains("zamctl"), "{page}");
+}
+
+const COPIES: &str = r#"
+timezone = "UTC"
+[[managed-datasets]]
+source = "tank/home"
+recursive = true
+windows = [ { max-age = "2d", period = "1h" }, { max-age = "1w", period = "1d" } ]
+destinations = [ { remote-host = "olympus" }, { pool = "usb", dataset = "zam" } ]
+[[replicas]]
+client = "me"
+root = "usb/zam"
+"#;
+
+#[test]
+fn what_the_other_machine_needs_is_printed_here() {
+    let stage = Stage::with(COPIES, POOLS);
+    fs::write(stage.path("key.pub"), "ssh-ed25519 AAAAC3Nza zam-send@me\n").unwrap();
+    let there = "--client me --root nas/zam/me";
+    for (line, word) in [
+        ("ssh --print olympus --client me".to_owned(), "ssh-keygen -q -t ed25519 -N '' -C zam-send@me"),
+        (
+            format!("ssh --print olympus --on replica --key key.pub {there}"),
+            "line='restrict,command=\"/usr/bin/zam-receive --client me --root nas/zam/me\" ssh-ed25519 AAAAC3Nza zam-send@me'\n",
+        ),
+        (
+            format!(
+                "restore --print tank/home/ann@zam-21000101T000000Z --from olympus --to tank/back --login ann {there}"
+            ),
+            "ssh ann@olympus 'zfs send -w nas/zam/me/tank/home/ann@zam-21000101T000000Z' | zfs receive -s -u tank/back\n",
+        ),
+        (
+            "restore --print tank/home@zam-21000101T000000Z --from usb --to tank/back".to_owned(),
+            "zfs send -w usb/zam/tank/home@zam-21000101T000000Z | zfs receive -s -u tank/back\n",
+        ),
+        ("grant --print --replica".to_owned(), "zfs allow -u zam-recv receive:append,create,mount,hold usb/zam\n"),
+        ("grant --print --openzfs 2.4.1".to_owned(), "zfs allow -d -u zam-send send tank/home\n"),
+    ] {
+        let said = stage.run(&line);
+        assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{line}");
+        assert!(said.out.contains(word), "{line}: {}", said.out);
+        is_shell(&said.out);
+    }
+    let block = stage.run(&format!("replica-config --print olympus {there}"));
+    assert_eq!(block.code, Some(0), "{block:?}");
+    fs::write(stage.path("there.toml"), &block.out).unwrap();
+    assert_eq!(stage.run("check --config there.toml").code, Some(0));
+    // More than one destination, none of that name, one that needs no ssh, a root that is nowhere said.
+    for line in ["ssh --print", "ssh --print delphi", "ssh --print usb", "replica-config --print olympus --client me"] {
+        assert_eq!(stage.run(line).code, Some(2), "{line}");
+    }
+}
+
+#[test]
+fn where_something_is_copied_who_copies_is_missed() {
+    let stage = Stage::with(COPIES, POOLS);
+    let status = stage.run("status").out;
+    assert!(status.contains("zamd-send does not answer") && status.contains("zamd-recv does not answer"), "{status}");
+    for line in ["plan", "explain tank/home"] {
+        let said = stage.run(line).out;
+        assert!(said.contains("Without what is to be sent, since zamd-send does not answer"), "{line}: {said}");
+    }
+    let local = Stage::new();
+    assert!(!local.run("status").out.contains("zamd-send") && !local.run("plan").out.contains("zamd-send"));
+}
+
+#[test]
+fn a_replica_is_compared_and_its_guarantee_said() {
+    let stage = Stage::with(COPIES, POOLS);
+    let admin = Admin::open(&stage.path("pools")).unwrap();
+    admin.script("pool usb\n create usb/zam").unwrap();
+    let missing = stage.run("grant --check --replica");
+    assert_eq!(missing.code, Some(3));
+    assert!(missing.out.contains("zfs allow -c destroy,mount usb/zam"), "{}", missing.out);
+    assert!(missing.out.contains("# usb/zam: append-only by the kernel"), "{}", missing.out);
+    let exposed =
+        "zfs set mountpoint=none readonly=on setuid=off exec=off devices=off volmode=none snapdev=hidden usb/zam\n";
+    assert!(missing.out.contains(exposed), "{}", missing.out);
+    admin
+        .script(
+            "set mountpoint=none usb/zam\n set readonly=on usb/zam\n set setuid=off usb/zam\n set exec=off usb/zam
+             set devices=off usb/zam\n set volmode=none usb/zam\n set snapdev=hidden usb\n allow creator destroy,mount usb/zam
+             allow zam-recv both receive:append,create,mount,hold usb/zam",
+        )
+        .unwrap();
+    let good = stage.run("grant --check --replica --role recv");
+    assert_eq!(good.code, Some(0), "{good:?}");
+    assert!(good.out.ends_with("can add, and cannot roll back, held or not\n"), "{}", good.out);
+    admin.script("set setuid=on usb/zam").unwrap();
+    assert!(stage.run("grant --check").out.contains("zfs set setuid=off usb/zam\n"));
+    let old = stage.run("grant --check --replica --openzfs 2.1.11");
+    assert!(old.out.contains("append-only by holds and zamd-recv alone: OpenZFS 2.1.11"), "{}", old.out);
+}
+
+/// A shell takes all of it.
+fn is_shell(text: &str) {
+    let mut shell = Command::new("sh");
+    let mut shell = shell.arg("-n").stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    std::io::Write::write_all(&mut shell.stdin.take().unwrap(), text.as_bytes()).unwrap();
+    let said = shell.wait_with_output().unwrap();
+    assert!(said.status.success() && said.stderr.is_empty(), "{}{text}", String::from_utf8_lossy(&said.stderr));
 }

@@ -1,15 +1,17 @@
 //! `zamctl explain`: which entry speaks for a dataset, and why each of its snapshots is there.
 
+mod copied;
 mod seen;
 mod view;
 
 use crate::{
     at::At,
-    doors::Notes,
+    doors::{Copies, Notes},
     failure::{Failure, Kind, Outcome},
     look::{self, Land},
     session::Session,
 };
+use copied::Copied;
 use view::View;
 use zam_names::{DatasetName, Kind as Sort, SnapTag, SnapshotName};
 use zam_policy::{
@@ -70,7 +72,12 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Failure> {
     let matched = config.entry_for(&dataset.name, dataset.kind);
     let notes = Notes::open(session)?;
     let remembered = notes.of(name);
-    let view = View { dataset: &dataset, matched, remembered, lack: notes.lack(), at, session };
+    let sender = config.sender_for(&dataset.name, dataset.kind).entry();
+    let copied = match sender.filter(|entry| !entry.destinations.is_empty()) {
+        Some(_) => Some(Copied::ask(&Copies::open(session)?, name)),
+        None => None,
+    };
+    let view = View { dataset: &dataset, matched, remembered, lack: notes.lack(), copied, at, session };
     view.show(tag, args.json)?;
     Ok(Outcome::Fine)
 }

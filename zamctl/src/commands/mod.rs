@@ -9,7 +9,11 @@ mod keep;
 mod man;
 mod plan;
 mod prune;
+mod replica_config;
+mod replicate;
+mod restore;
 mod snapshot;
+mod ssh;
 mod status;
 mod unhold;
 mod uninstall;
@@ -31,11 +35,15 @@ pub enum Command {
     Check(check::Args),
     Snapshot(snapshot::Args),
     Prune(prune::Args),
+    Replicate(replicate::Args),
     Keep(keep::Args),
     Unkeep(unkeep::Args),
     Expire(expire::Args),
     Unhold(unhold::Args),
     Grant(grant::Args),
+    Ssh(ssh::Args),
+    ReplicaConfig(replica_config::Args),
+    Restore(restore::Args),
     Uninstall(uninstall::Args),
     #[command(hide = true)]
     Completions(completions::Args),
@@ -55,11 +63,15 @@ pub fn run(command: Command, session: &Session) -> Result<Outcome, Failure> {
         Command::Check(args) => check::run(&args, session),
         Command::Snapshot(args) => snapshot::run(&args, session),
         Command::Prune(args) => prune::run(&args, session),
+        Command::Replicate(args) => replicate::run(&args, session),
         Command::Keep(args) => keep::run(args, session),
         Command::Unkeep(args) => unkeep::run(args, session),
         Command::Expire(args) => expire::run(&args, session),
         Command::Unhold(args) => unhold::run(args, session),
         Command::Grant(args) => grant::run(&args, session),
+        Command::Ssh(args) => ssh::run(&args, session),
+        Command::ReplicaConfig(args) => replica_config::run(&args, session),
+        Command::Restore(args) => restore::run(&args, session),
         Command::Uninstall(args) => uninstall::run(&args, session),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),

@@ -1,8 +1,9 @@
-//! `zamctl plan`: what would be taken, held, released and destroyed, each with its reason.
+//! `zamctl plan`: what would be taken, held, released, destroyed and sent, each with its reason.
 
 use crate::{
     at::At,
-    doors::Notes,
+    copies,
+    doors::{Copies, Notes},
     failure::{Failure, Kind, Outcome},
     forecast::{Forecast, What, forecast},
     look::{self, Land},
@@ -15,12 +16,13 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use zam_names::{Dataset, DatasetName, SnapshotName, UnixTime};
 use zam_policy::config::{Config, Entry};
+use zam_protocol::send::{PlannedCopy, PlannedStep};
 use zam_zfs::Lister;
 
-/// Show what would be taken, held, released and destroyed, and why
+/// Show what would be taken, held, released, destroyed and sent, and why
 ///
 /// Runs as anybody, on its own listing, with the same rules as the daemons; the daemons are asked for their notes if they
-/// answer. Nothing is done.
+/// answer. What would be sent, and about how many bytes, only zamd-send knows, for now alone. Nothing is done.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Only this dataset and what is below it
@@ -61,7 +63,9 @@ struct Plan<'a> {
     now: UnixTime,
     at: UnixTime,
     lack: Option<&'static str>,
+    lack_of_copies: Option<&'static str>,
     datasets: Vec<(DatasetName, &'a Entry, Forecast)>,
+    copies: BTreeMap<DatasetName, Vec<PlannedCopy>>,
     passed_over: Vec<String>,
 }
 
@@ -80,7 +84,9 @@ impl<'a> Plan<'a> {
             now: session.now,
             at,
             lack: notes.lack(),
+            lack_of_copies: None,
             datasets: Vec::new(),
+            copies: BTreeMap::new(),
             passed_over: land.passed_over.clone(),
         };
         for pool in &land.pools {
@@ -105,7 +111,23 @@ impl<'a> Plan<'a> {
             closer(&*lister, &mut datasets, &first)?;
             plan.datasets.extend(judge(&datasets));
         }
+        let sent = |dataset: &Dataset| {
+            let sender = config.sender_for(&dataset.name, dataset.kind).entry();
+            wanted(dataset) && sender.is_some_and(|entry| !entry.destinations.is_empty())
+        };
+        let mut sent = land.datasets.iter().filter(|dataset| at == session.now && sent(dataset)).peekable();
+        if sent.peek().is_some() {
+            let asked = Copies::open(session)?;
+            plan.lack_of_copies = asked.lack();
+            plan.copies = sent.filter_map(|dataset| Some((dataset.name.clone(), asked.plan(&dataset.name)?))).collect();
+        }
         Ok(plan)
+    }
+
+    /// What there is to send of a dataset, or why it is not sent.
+    fn to_send(&self, name: &DatasetName) -> impl Iterator<Item = &PlannedCopy> {
+        let copies = self.copies.get(name).map(Vec::as_slice).unwrap_or_default();
+        copies.iter().filter(|copy| !copy.steps.is_empty() || copy.problem.is_some())
     }
 
     fn text(&self, session: &Session) -> String {
@@ -116,7 +138,7 @@ impl<'a> Plan<'a> {
         }
         let mut quiet = Vec::new();
         for (name, entry, seen) in &self.datasets {
-            if seen.steps.is_empty() {
+            if seen.steps.is_empty() && self.to_send(name).next().is_none() {
                 quiet.push(name);
                 continue;
             }
@@ -130,7 +152,7 @@ impl<'a> Plan<'a> {
         if self.at > self.now {
             out += "Snapshots that are still to be taken are not followed any further.\n";
         }
-        if let Some(lack) = self.lack {
+        for lack in self.lack.into_iter().chain(self.lack_of_copies) {
             out += &format!("{lack}.\n");
         }
         out
@@ -152,7 +174,19 @@ impl<'a> Plan<'a> {
             let bytes = step.bytes.map(words::bytes).unwrap_or_default();
             table.row([word(step.what).to_owned(), step.snapshot.clone(), when, bytes, step.why.clone()]);
         }
+        for copy in self.to_send(name) {
+            let to = copies::place(copy.host.as_deref(), &copy.path);
+            for step in &copy.steps {
+                let bytes = step.bytes.map(|bytes| format!("~{}", words::bytes(bytes))).unwrap_or_default();
+                table.row(["send".to_owned(), step.snapshot.to_string(), String::new(), bytes, how(step, &to)]);
+            }
+        }
         out += &table.render(out::width());
+        for copy in self.to_send(name) {
+            if let Some(problem) = &copy.problem {
+                out += &format!("  ! {}: {problem}\n", copies::place(copy.host.as_deref(), &copy.path));
+            }
+        }
         let released = seen.steps.iter().filter(|step| step.what == What::Release && step.destroyed_after.is_some());
         if let Some(first) = released.filter_map(|step| step.destroyed_after).min() {
             let (first, grace) = (words::from(first, self.now, &session.zone), entry.grace);
@@ -181,6 +215,11 @@ impl<'a> Plan<'a> {
                 parts.push(format!("snapshots of {} to take", words::count(count(what), "dataset")));
             }
         }
+        let sent = || self.copies.values().flatten().flat_map(|copy| &copy.steps);
+        if sent().next().is_some() {
+            let bytes: u64 = sent().filter_map(|step| step.bytes).sum();
+            parts.push(format!("{} to send, about {}", words::count(sent().count(), "step"), words::bytes(bytes)));
+        }
         let untouched: usize = self.datasets.iter().map(|(.., seen)| seen.untouched).sum();
         let summary = if parts.is_empty() { "nothing to do".to_owned() } else { parts.join(", ") };
         let freed = if bytes > 0 { format!(", which frees at least {}", words::bytes(bytes)) } else { String::new() };
@@ -205,6 +244,7 @@ impl<'a> Plan<'a> {
             silent: seen.silent,
             paused: seen.paused,
             braked: seen.brake.map(|brake| brake.plan.to_string()),
+            copies: self.copies.get(name).into_iter().flatten().map(json_copy).collect(),
             steps: seen
                 .steps
                 .iter()
@@ -221,6 +261,7 @@ impl<'a> Plan<'a> {
         Json {
             at: words::stamp(self.at),
             lack: self.lack,
+            lack_of_copies: self.lack_of_copies,
             freed_bytes: self.steps(What::Destroy).filter_map(|step| step.bytes).sum(),
             datasets: self.datasets.iter().map(row).collect(),
         }
@@ -252,6 +293,13 @@ fn nothing_there(top: &DatasetName, land: &Land) -> Failure {
     failure.hint(format!("`zamctl explain {top}` says why, `zamctl check` what the config covers"))
 }
 
+/// Whereto, and on top of what.
+fn how(step: &PlannedStep, to: &str) -> String {
+    let on = step.from.as_ref().map_or_else(|| "all of it".to_owned(), |from| format!("what came after {from}"));
+    let resume = if step.resume { ", from where it was cut" } else { "" };
+    format!("to {to}: {on}{resume}")
+}
+
 fn word(what: What) -> &'static str {
     match what {
         What::Take => "take",
@@ -275,6 +323,7 @@ fn verb(what: What) -> &'static str {
 struct Json {
     at: String,
     lack: Option<&'static str>,
+    lack_of_copies: Option<&'static str>,
     freed_bytes: u64,
     datasets: Vec<JsonDataset>,
 }
@@ -290,6 +339,40 @@ struct JsonDataset {
     paused: bool,
     braked: Option<String>,
     steps: Vec<JsonStep>,
+    copies: Vec<JsonCopy>,
+}
+
+#[derive(Serialize)]
+struct JsonCopy {
+    id: String,
+    host: Option<String>,
+    path: String,
+    problem: Option<String>,
+    steps: Vec<JsonSend>,
+}
+
+#[derive(Serialize)]
+struct JsonSend {
+    snapshot: String,
+    from: Option<String>,
+    bytes: Option<u64>,
+    resume: bool,
+}
+
+fn json_copy(copy: &PlannedCopy) -> JsonCopy {
+    let step = |step: &PlannedStep| JsonSend {
+        snapshot: step.snapshot.to_string(),
+        from: step.from.clone(),
+        bytes: step.bytes,
+        resume: step.resume,
+    };
+    JsonCopy {
+        id: copy.id.clone(),
+        host: copy.host.clone(),
+        path: copy.path.clone(),
+        problem: copy.problem.clone(),
+        steps: copy.steps.iter().map(step).collect(),
+    }
 }
 
 #[derive(Serialize)]

@@ -39,7 +39,10 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Failure> {
     let (snap, prune) = (doors.snap(Door::Control)?, doors.prune(Door::Control)?);
     let mut lines = match args.approve {
         Some(plan) => approve(&doors, &snap, &prune, plan)?,
-        None => thin(&doors, &snap, &prune, args)?,
+        None => {
+            let grace = if args.now { Grace::Skip } else { Grace::Wait };
+            thin(&doors, &snap, &prune, PruneOrder { dataset: args.dataset.clone(), grace })?
+        }
     };
     if lines.is_empty() {
         lines.push("nothing was there to release or to destroy; `zamctl plan` says what comes next".to_owned());
@@ -48,11 +51,18 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Failure> {
     Ok(Outcome::Fine)
 }
 
-fn thin(doors: &Doors, snap: &SnapClient, prune: &PruneClient, args: &Args) -> Result<Vec<String>, Failure> {
-    let job = doors.wait(client::act(snap.release(client::soon(), args.dataset.clone())))?;
+/// Releases and destroys what has expired anywhere and is past its grace.
+///
+/// # Errors
+/// If one of the keys does not answer or refuses.
+pub fn all(doors: &Doors) -> Result<Vec<String>, Failure> {
+    let (snap, prune) = (doors.snap(Door::Control)?, doors.prune(Door::Control)?);
+    thin(doors, &snap, &prune, PruneOrder { dataset: None, grace: Grace::Wait })
+}
+
+fn thin(doors: &Doors, snap: &SnapClient, prune: &PruneClient, order: PruneOrder) -> Result<Vec<String>, Failure> {
+    let job = doors.wait(client::act(snap.release(client::soon(), order.dataset.clone())))?;
     let mut lines = doors.follow_snap(snap, job)?;
-    let grace = if args.now { Grace::Skip } else { Grace::Wait };
-    let order = PruneOrder { dataset: args.dataset.clone(), grace };
     let second = doors
         .wait(client::act(prune.prune(client::soon(), order)))
         .map_err(Failure::from)

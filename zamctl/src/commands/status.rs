@@ -13,10 +13,10 @@ use gather::Gathered;
 use std::{io::IsTerminal as _, time::Duration};
 use zam_names::DatasetName;
 
-/// Show how every managed dataset fares, the worst first
+/// Show how every managed dataset and each of its copies fares, the worst first
 ///
-/// Asks the status doors of both daemons, which answer to anybody. Ends with exit code 3 if something needs attention, and
-/// with 5 if a daemon does not answer; what the other one says is shown all the same.
+/// Asks the status doors of the daemons, which answer to anybody. Ends with exit code 3 if something needs attention, and
+/// with 5 if a daemon does not answer that has something to do here; what the others say is shown all the same.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Only this dataset and what is below it

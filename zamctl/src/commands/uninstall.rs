@@ -9,12 +9,13 @@ use crate::{
     shell::quoted,
     words::count,
 };
-use zam_names::{HOLD_TAG, KEEP_TAG, SnapshotName};
+use zam_names::{HOLD_TAG, KEEP_TAG, Pool, SnapshotName};
+use zam_policy::copy::destination_of;
 use zam_zfs::{GrantWho, Lister, Scope};
 
-/// Print the commands that remove zam's holds and grants
+/// Print the commands that remove zam's holds, grants and bookmarks
 ///
-/// They destroy nothing: every snapshot stays, with its name. Read them, then run them as root.
+/// They destroy no snapshot: every one of them stays, with its name. Read them, then run them as root.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Print them (nothing is ever run)
@@ -34,16 +35,22 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Failure> {
     let lister = session.lister();
     let land = Land::survey(&*lister)?;
     let mut text = String::from(
-        "# Removes zam's holds and grants from the pools that are imported now. Destroys nothing. Read it, then run it as\n\
+        "# Removes zam's holds, grants and bookmarks from the pools that are imported now. Destroys no snapshot. Read it, then run it as\n\
          # root: zamctl uninstall --print | sh\n\n\
          # First the daemons, which would hold again what the policy keeps. Until then they go on: where they run now, do all\n\
          # of this a second time, for what they take meanwhile.\n\
          systemctl disable --now zamd-snap-status.socket zamd-snap-control.socket zamd-snap.service\n\
-         systemctl disable --now zamd-prune-status.socket zamd-prune-control.socket zamd-prune.service\n",
+         systemctl disable --now zamd-prune-status.socket zamd-prune-control.socket zamd-prune.service\n\
+         systemctl disable --now zamd-send-status.socket zamd-send-control.socket zamd-send.service\n\
+         systemctl disable --now zamd-recv-status.socket zamd-recv-control.socket zamd-recv-peer.socket \\\n    \
+             zamd-recv-stream.socket zamd-recv.service\n",
     );
     text += &holds(&*lister, &land)?;
     text += &grants(&*lister, &land)?;
-    text += "\n# Last the package, with its users and units; your snapshots stay. Config and notes, if you want to be rid of them\n\
+    text += &bookmarks(&*lister, &land)?;
+    text += "\n# Who came in by ssh. The keys that did are in /etc/zam.\n\
+             rm -f /etc/ssh/sshd_config.d/zam.conf\n\
+             \n# Last the package, with its users and units; your snapshots stay. Config and notes, if you want to be rid of them\n\
              # too: /etc/zam, /var/lib/zam.\n\
              # apt purge zam\n";
     out::print(&text)?;
@@ -53,7 +60,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Failure> {
 
 fn holds(lister: &dyn Lister, land: &Land) -> Result<String, Failure> {
     let (mut zam, mut kept): (Vec<SnapshotName>, Vec<SnapshotName>) = (Vec::new(), Vec::new());
-    for pool in land.pools.iter().filter(|pool| land.datasets.iter().any(|dataset| dataset.name.pool() == pool.name)) {
+    for pool in seen(land) {
         let names: Vec<SnapshotName> =
             lister.snapshots(Scope::Pool(&pool.name))?.into_iter().map(|(name, ..)| name).collect();
         for (name, tags) in lister.holds(&names)? {
@@ -79,12 +86,34 @@ fn holds(lister: &dyn Lister, land: &Land) -> Result<String, Failure> {
     Ok(text)
 }
 
+/// The pools that were looked at.
+fn seen(land: &Land) -> impl Iterator<Item = &Pool> {
+    land.pools.iter().filter(|pool| land.datasets.iter().any(|dataset| dataset.name.pool() == pool.name))
+}
+
 fn release(tag: &str, names: &[SnapshotName], before: &str) -> String {
     let line = |names: &[SnapshotName]| {
         let names: Vec<String> = names.iter().map(|name| quoted(&name.to_string())).collect();
         format!("{before}zfs release {tag} {}\n", names.join(" "))
     };
     names.chunks(BATCH).map(line).collect()
+}
+
+/// What zamd-send marked: `#zam-` and the replica's number.
+fn bookmarks(lister: &dyn Lister, land: &Land) -> Result<String, Failure> {
+    let mut lines = String::new();
+    for pool in seen(land) {
+        let mut names: Vec<_> = lister.bookmarks(&pool.name)?.into_iter().map(|mark| mark.name).collect();
+        names.sort();
+        let ours = names.iter().filter(|name| destination_of(name.tag()).is_some());
+        lines.extend(ours.map(|name| format!("zfs destroy {}\n", quoted(&name.to_string()))));
+    }
+    if lines.is_empty() {
+        return Ok(lines);
+    }
+    Ok(format!(
+        "\n# The bookmarks, each the base from which a replica is sent more; without them it is sent all again.\n{lines}"
+    ))
 }
 
 fn grants(lister: &dyn Lister, land: &Land) -> Result<String, Failure> {

@@ -1,6 +1,6 @@
 //! A managed dataset as both keys see it, and what follows for each snapshot.
 
-use super::view::View;
+use super::{copied::JsonCopy, view::View};
 use crate::{
     out,
     table::{Side, Table},
@@ -170,6 +170,7 @@ pub(super) struct Json {
     place: Option<String>,
     matched: String,
     lack: Option<&'static str>,
+    copies: Vec<JsonCopy>,
     snapshots: Vec<JsonSnapshot>,
 }
 
@@ -184,6 +185,7 @@ impl Json {
             place: seen.map(|seen| seen.entry.place.to_string()),
             matched: explain::matched(view.matched),
             lack: view.lack,
+            copies: view.copied.as_ref().map(|copied| copied.json(view.dataset)).unwrap_or_default(),
             snapshots: seen.map(rows).unwrap_or_default(),
         }
     }

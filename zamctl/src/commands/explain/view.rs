@@ -1,6 +1,9 @@
 //! What there is to say, for people.
 
-use super::seen::{Json, Seen};
+use super::{
+    copied::Copied,
+    seen::{Json, Seen},
+};
 use crate::{
     failure::{Failure, Kind},
     forecast::{Remembered, at_that_time, next_snapshot},
@@ -25,6 +28,8 @@ pub(super) struct View<'a> {
     pub matched: Match<'a>,
     pub remembered: Remembered,
     pub lack: Option<&'static str>,
+    /// Where it has destinations.
+    pub copied: Option<Copied>,
     pub at: UnixTime,
     pub session: &'a Session,
 }
@@ -85,7 +90,7 @@ impl View<'_> {
     }
 
     fn table(&self, seen: &Seen<'_>) -> String {
-        let mut text = self.heading() + &seen.terms();
+        let mut text = self.heading() + &seen.terms() + &self.copies(seen);
         let mut table = Table::new(&[
             ("SNAPSHOT", Side::Left),
             ("TAKEN", Side::Left),
@@ -116,6 +121,18 @@ impl View<'_> {
         text
     }
 
+    /// A line for each replica.
+    fn copies(&self, seen: &Seen<'_>) -> String {
+        let mut table = Table::new(&[("", Side::Left), ("", Side::Left), ("", Side::Left)]).indented(2);
+        let lines = |copied: &Copied| {
+            copied.lines(self.dataset, self.session.now, |instant| words::moment(instant, &seen.entry.rule.zone))
+        };
+        for (to, what) in self.copied.as_ref().map(lines).unwrap_or_default() {
+            table.row(["copied".to_owned(), to, what]);
+        }
+        table.render(out::width())
+    }
+
     fn footnotes(&self, text: &mut String, seen: &Seen<'_>) {
         let mut lines = Vec::new();
         if self.at > self.session.now {
@@ -127,7 +144,8 @@ impl View<'_> {
         if self.moment(self.at, seen) != words::moment(self.at, &self.session.zone) {
             lines.push(format!("Times are in {}, the zone of the entry.", seen.entry.rule.zone));
         }
-        lines.extend(self.lack.map(|lack| format!("{lack}.")));
+        let lack_of_copies = self.copied.as_ref().and_then(|copied| copied.lack);
+        lines.extend(self.lack.into_iter().chain(lack_of_copies).map(|lack| format!("{lack}.")));
         if !lines.is_empty() {
             let _ = write!(text, "\n{}\n", lines.join("\n"));
         }
@@ -182,6 +200,9 @@ impl View<'_> {
         }
         for line in seen.keys(index) {
             say("next", line);
+        }
+        for line in self.copied.iter().flat_map(|copied| copied.of(&snapshot.tag)) {
+            say("copied", line);
         }
         let mut text = format!("{}@{}\n{}", self.dataset.name, snapshot.tag, table.render(out::width()));
         self.footnotes(&mut text, seen);

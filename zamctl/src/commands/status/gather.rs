@@ -1,4 +1,4 @@
-//! What both daemons say, put side by side and judged.
+//! What the daemons say, put side by side and judged.
 
 use super::own;
 use crate::{
@@ -8,7 +8,13 @@ use crate::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 use zam_names::{DatasetName, UnixTime};
-use zam_protocol::{Hello, PoolStatus, Role, WorkerState, prune::PruneStatus, snap::SnapStatus};
+use zam_protocol::{
+    Hello, PoolStatus, Role, WorkerState,
+    prune::PruneStatus,
+    recv::RecvStatus,
+    send::{CopyState, CopyStatus, SendStatus},
+    snap::SnapStatus,
+};
 
 /// How badly something needs a person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -46,6 +52,28 @@ pub struct Line {
     pub why: Vec<String>,
 }
 
+/// A copy of a dataset.
+pub struct Copy {
+    /// Of which.
+    pub dataset: DatasetName,
+    /// What zamd-send says.
+    pub status: CopyStatus,
+    /// How badly it needs a person.
+    pub need: Need,
+}
+
+/// What the daemons said; one that has nothing to do here, and does not run, says none.
+pub struct Said {
+    /// zamd-snap.
+    pub snap: Result<Report<SnapStatus>, Failure>,
+    /// zamd-prune.
+    pub prune: Result<Report<PruneStatus>, Failure>,
+    /// zamd-send.
+    pub send: Option<Result<Report<SendStatus>, Failure>>,
+    /// zamd-recv.
+    pub recv: Option<Result<Report<RecvStatus>, Failure>>,
+}
+
 /// Everything that `status` shows.
 pub struct Gathered {
     /// For which instant.
@@ -54,6 +82,8 @@ pub struct Gathered {
     pub daemons: Vec<Daemon>,
     /// The datasets, the worst first.
     pub lines: Vec<Line>,
+    /// Their copies, the worst first.
+    pub copies: Vec<Copy>,
     /// The pools, as each daemon sees them.
     pub pools: Vec<(Role, PoolStatus)>,
     /// Whether zamctl has looked at the datasets itself, since zamd-snap does not answer.
@@ -61,59 +91,82 @@ pub struct Gathered {
 }
 
 impl Gathered {
-    /// Asks both.
+    /// Asks all.
     ///
     /// # Errors
     /// If the system gives no event queue; a daemon that does not answer is part of the answer.
     pub fn gather(session: &Session, only: Option<&DatasetName>) -> Result<Self, Failure> {
         let doors = Doors::new(session)?;
-        let (snap, prune) = (doors.snap_report(), doors.prune_report());
+        let entries = session.config().map(|loaded| loaded.config.entries).unwrap_or_default();
+        let sends = entries.iter().any(|entry| entry.enabled && !entry.destinations.is_empty());
+        let receives = entries.iter().any(|entry| entry.enabled && entry.is_replica());
+        let said = Said {
+            snap: doors.snap_report(),
+            prune: doors.prune_report(),
+            send: Some(doors.send_report()).filter(|said| sends || said.is_ok()),
+            recv: Some(doors.recv_report()).filter(|said| receives || said.is_ok()),
+        };
         // What there is, somebody wants to know all the more when the one who takes care of it does not answer.
-        let own = if snap.is_err() { own::rows(session).unwrap_or_default() } else { BTreeMap::new() };
-        Ok(Self::of(session.now, snap, prune, own, only))
+        let own = if said.snap.is_err() { own::rows(session).unwrap_or_default() } else { BTreeMap::new() };
+        Ok(Self::of(session.now, said, own, only))
     }
 
-    /// Puts two reports side by side.
+    /// Puts the reports side by side.
     #[must_use]
-    pub fn of(
-        now: UnixTime,
-        snap: Result<Report<SnapStatus>, Failure>,
-        prune: Result<Report<PruneStatus>, Failure>,
-        own: BTreeMap<DatasetName, SnapStatus>,
-        only: Option<&DatasetName>,
-    ) -> Self {
-        let mut pools = Vec::new();
-        let by_zamctl = snap.is_err() && !own.is_empty();
+    pub fn of(now: UnixTime, said: Said, own: BTreeMap<DatasetName, SnapStatus>, only: Option<&DatasetName>) -> Self {
+        let (mut pools, mut daemons) = (Vec::new(), Vec::new());
+        let by_zamctl = said.snap.is_err() && !own.is_empty();
         let (mut snaps, mut prunes) = (own, BTreeMap::new());
-        let snap = snap.map(|report| {
-            pools.extend(report.pools.into_iter().map(|pool| (Role::Snap, pool)));
-            snaps = report.rows;
-            report.hello
-        });
-        let prune = prune.map(|report| {
-            pools.extend(report.pools.into_iter().map(|pool| (Role::Prune, pool)));
-            prunes = report.rows;
-            report.hello
-        });
-        let daemons = vec![Daemon { role: Role::Snap, hello: snap }, Daemon { role: Role::Prune, hello: prune }];
-        let names: BTreeSet<DatasetName> = snaps.keys().chain(prunes.keys()).cloned().collect();
+        let (mut sends, mut recvs) = (BTreeMap::new(), BTreeMap::new());
+        macro_rules! take {
+            ($role:expr, $report:expr, $rows:ident) => {
+                let hello = $report.map(|report| {
+                    pools.extend(report.pools.into_iter().map(|pool| ($role, pool)));
+                    $rows = report.rows;
+                    report.hello
+                });
+                daemons.push(Daemon { role: $role, hello });
+            };
+        }
+        take!(Role::Snap, said.snap, snaps);
+        take!(Role::Prune, said.prune, prunes);
+        if let Some(report) = said.send {
+            take!(Role::Send, report, sends);
+        }
+        if let Some(report) = said.recv {
+            take!(Role::Recv, report, recvs);
+        }
         let wanted = |name: &DatasetName| only.is_none_or(|top| name.below(top).is_some());
         let absent: BTreeSet<_> = pools
             .iter()
             .filter(|(_, pool)| pool.worker == WorkerState::Absent)
             .map(|(_, pool)| pool.name.clone())
             .collect();
+        let mut copies = Vec::new();
+        let mut others: BTreeMap<DatasetName, Vec<String>> = BTreeMap::new();
+        for (dataset, row) in sends {
+            others.entry(dataset.clone()).or_default().extend(row.problems);
+            let copy = |status: CopyStatus| Copy { need: need(&status), dataset: dataset.clone(), status };
+            copies.extend(row.destinations.into_iter().filter(|_| wanted(&dataset)).map(copy));
+        }
+        for (dataset, row) in &recvs {
+            others.entry(dataset.clone()).or_default().extend(row.problems.clone());
+        }
+        copies.sort_by(|a, b| b.need.cmp(&a.need).then_with(|| a.dataset.cmp(&b.dataset)));
+        others.retain(|_, problems| !problems.is_empty());
+        let names: BTreeSet<DatasetName> = snaps.keys().chain(prunes.keys()).chain(others.keys()).cloned().collect();
         let mut lines: Vec<Line> = names
             .into_iter()
             .filter(wanted)
             .map(|name| {
                 let (snap, prune) = (snaps.remove(&name), prunes.remove(&name));
                 let away = absent.contains(&name.pool());
-                Line::judge(name, snap, prune, away)
+                let others = others.remove(&name).unwrap_or_default();
+                Line::judge(name, snap, prune, others, away)
             })
             .collect();
         lines.sort_by(|a, b| b.need.cmp(&a.need).then_with(|| a.dataset.cmp(&b.dataset)));
-        Self { now, daemons, lines, pools, by_zamctl }
+        Self { now, daemons, lines, copies, pools, by_zamctl }
     }
 
     /// The exit code that it comes to.
@@ -123,6 +176,7 @@ impl Gathered {
         if self.daemons.iter().any(|daemon| daemon.hello.as_ref().is_err()) {
             Outcome::Unreachable
         } else if self.lines.iter().any(|line| line.need > Need::Fine)
+            || self.copies.iter().any(|copy| copy.need > Need::Fine)
             || self.daemons.iter().any(|daemon| daemon.hello.as_ref().is_ok_and(in_trouble))
             || self.pools.iter().any(|(_, pool)| stuck(pool))
         {
@@ -134,7 +188,14 @@ impl Gathered {
 }
 
 impl Line {
-    fn judge(dataset: DatasetName, snap: Option<SnapStatus>, prune: Option<PruneStatus>, pool_away: bool) -> Self {
+    /// `others` are the problems that the daemons have with it that copy.
+    fn judge(
+        dataset: DatasetName,
+        snap: Option<SnapStatus>,
+        prune: Option<PruneStatus>,
+        others: Vec<String>,
+        pool_away: bool,
+    ) -> Self {
         let mut found: Vec<(Need, String)> = Vec::new();
         if let Some(snap) = &snap {
             found.extend(snap.problems.iter().map(|problem| (Need::Broken, problem.clone())));
@@ -166,6 +227,11 @@ impl Line {
                 found.push((Need::Waiting, format!("braked, {deaths} would go: zamctl prune --approve {plan}")));
             }
         }
+        for problem in others {
+            if !found.iter().any(|(_, known)| *known == problem) {
+                found.push((Need::Broken, problem));
+            }
+        }
         found.sort_by_key(|(need, _)| std::cmp::Reverse(*need));
         let need = found.first().map_or(Need::Fine, |(need, _)| *need);
         let mut why: Vec<String> = found.into_iter().map(|(_, why)| why).collect();
@@ -173,6 +239,15 @@ impl Line {
             why = going_on(snap.as_ref(), prune.as_ref());
         }
         Self { dataset, snap, prune, need, why }
+    }
+}
+
+/// How badly a copy needs a person. One that only waits does not: it goes on by itself.
+fn need(copy: &CopyStatus) -> Need {
+    match &copy.state {
+        _ if !copy.problems.is_empty() => Need::Broken,
+        CopyState::Diverged { .. } => Need::Waiting,
+        CopyState::Idle | CopyState::Waiting { .. } | CopyState::Running(_) => Need::Fine,
     }
 }
 

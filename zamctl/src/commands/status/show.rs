@@ -1,14 +1,18 @@
 //! The status as a table and as JSON.
 
-use super::gather::{Daemon, Gathered, Line, Need};
+use super::gather::{Copy, Daemon, Gathered, Line, Need};
 use crate::{
+    copies,
     table::{Side, Table},
     words,
 };
 use serde::Serialize;
 use std::fmt::Write as _;
 use zam_names::{DatasetName, UnixTime};
-use zam_protocol::{PoolStatus, Role, Tick, WorkerState};
+use zam_protocol::{
+    PoolStatus, Role, Tick, WorkerState,
+    send::{CopyState, Progress},
+};
 
 impl Gathered {
     /// For people.
@@ -27,6 +31,29 @@ impl Gathered {
             table.row(self.cells(line));
         }
         let mut text = table.render(width);
+        let mut table_of_copies = Table::new(&[
+            ("DATASET", Side::Left),
+            ("TO", Side::Left),
+            ("LAST", Side::Right),
+            ("LAG", Side::Right),
+            ("STATE", Side::Left),
+        ]);
+        for copy in &self.copies {
+            let status = &copy.status;
+            let last = status.last.map_or_else(|| "-".to_owned(), |last| words::relative(last, self.now));
+            table_of_copies.row([
+                copy.dataset.to_string(),
+                copies::place(status.host.as_deref(), &status.path),
+                last,
+                copies::lag(status),
+                copies::state(&copy.dataset, status, self.now),
+            ]);
+        }
+        let copies = table_of_copies.render(width);
+        if !text.is_empty() && !copies.is_empty() {
+            text.push('\n');
+        }
+        text += &copies;
         let mut remarks = String::new();
         for (role, pool) in &self.pools {
             if let Some(trouble) = trouble(pool, self.now) {
@@ -77,6 +104,7 @@ impl Gathered {
             now: words::stamp(self.now),
             daemons: self.daemons.iter().map(json_daemon).collect(),
             datasets: self.lines.iter().map(json_line).collect(),
+            copies: self.copies.iter().map(json_copy).collect(),
             pools: self.pools.iter().map(|(role, pool)| json_pool(*role, pool)).collect(),
         }
     }
@@ -119,6 +147,7 @@ pub struct Json {
     now: String,
     daemons: Vec<JsonDaemon>,
     datasets: Vec<JsonLine>,
+    copies: Vec<JsonCopy>,
     pools: Vec<JsonPool>,
 }
 
@@ -155,6 +184,37 @@ struct JsonLine {
     next_destroy: Option<String>,
     destroyed: Option<u64>,
     braked: Option<String>,
+}
+
+#[derive(Serialize)]
+struct JsonCopy {
+    dataset: DatasetName,
+    id: String,
+    host: Option<String>,
+    path: String,
+    need: Need,
+    last: Option<String>,
+    newest: Option<String>,
+    lag_snapshots: u32,
+    lag_bytes: Option<u64>,
+    state: &'static str,
+    waits_for: Option<String>,
+    until: Option<String>,
+    running: Option<JsonProgress>,
+    common: Option<String>,
+    beyond: Vec<String>,
+    problems: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct JsonProgress {
+    snapshot: String,
+    step: u32,
+    of: u32,
+    bytes: u64,
+    estimated: u64,
+    rate: u64,
+    started: String,
 }
 
 #[derive(Serialize)]
@@ -220,6 +280,45 @@ fn json_line(line: &Line) -> JsonLine {
         destroyed: prune.map(|row| row.destroyed),
         braked: brake.or(snap.and_then(|row| row.braked)).map(|plan| plan.to_string()),
     }
+}
+
+fn json_copy(copy: &Copy) -> JsonCopy {
+    let status = copy.status.clone();
+    let mut json = JsonCopy {
+        dataset: copy.dataset.clone(),
+        id: status.id,
+        host: status.host,
+        path: status.path,
+        need: copy.need,
+        last: status.last.map(words::stamp),
+        newest: status.newest.map(|tag| tag.to_string()),
+        lag_snapshots: status.lag_snapshots,
+        lag_bytes: status.lag_bytes,
+        state: "idle",
+        waits_for: None,
+        until: None,
+        running: None,
+        common: None,
+        beyond: Vec::new(),
+        problems: status.problems,
+    };
+    match status.state {
+        CopyState::Idle => {}
+        CopyState::Waiting { why, until } => {
+            (json.state, json.waits_for, json.until) = ("waiting", Some(why), until.map(words::stamp));
+        }
+        CopyState::Running(progress) => {
+            let Progress { step, of, snapshot, bytes, estimated, rate, started } = progress;
+            let (snapshot, started) = (snapshot.to_string(), words::stamp(started));
+            json.state = "running";
+            json.running = Some(JsonProgress { snapshot, step, of, bytes, estimated, rate, started });
+        }
+        CopyState::Diverged { common, beyond } => {
+            (json.state, json.common) = ("diverged", common.map(|tag| tag.to_string()));
+            json.beyond = beyond.iter().map(ToString::to_string).collect();
+        }
+    }
+    json
 }
 
 fn json_pool(role: Role, pool: &PoolStatus) -> JsonPool {

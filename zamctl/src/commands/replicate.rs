@@ -1,0 +1,98 @@
+//! `zamctl replicate`: sends to the replicas without waiting for the period.
+
+use super::prune;
+use crate::{
+    bars::{self, Bars},
+    doors::Doors,
+    failure::{Failure, Outcome},
+    out,
+    session::Session,
+};
+use zam_names::DatasetName;
+use zam_protocol::{
+    Door, Reach, client,
+    send::{ReplicateOrder, SendClient, SendStatus},
+};
+
+/// Send to the replicas now, without waiting for the period
+///
+/// Only what the replica would keep is sent, step by step from the newest snapshot that both sides have; what was cut goes on
+/// where it was cut. Nothing on a replica is ever overwritten.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Only this dataset
+    dataset: Option<DatasetName>,
+    /// Also what is below it
+    #[arg(short, long, requires = "dataset")]
+    recursive: bool,
+    /// Only to this destination: its host, its pool, or its id
+    #[arg(long, value_name = "DEST")]
+    to: Option<String>,
+    /// Send everything anew where the two sides have nothing in common
+    #[arg(long)]
+    full: bool,
+    /// Return when it is done, with a bar for each stream on a terminal
+    #[arg(long)]
+    wait: bool,
+    /// When it is done, also thin as `zamctl prune` does, so that the pool of a replica on this machine can be exported
+    #[arg(long, requires = "wait")]
+    prune: bool,
+    /// Leave the replica's branch aside, by another name, and go on from what both sides have, so that nothing is sent again
+    ///
+    /// For a replica that has diverged; `zamctl status` says which. Where zam lacks the right, what the replica's admin has
+    /// to type is printed instead.
+    #[arg(long, requires_all = ["dataset", "to"], conflicts_with_all = ["recursive", "full", "prune"])]
+    rotate: bool,
+}
+
+/// Asks zamd-send.
+///
+/// # Errors
+/// If it does not answer or refuses, or something cannot be sent.
+pub fn run(args: &Args, session: &Session) -> Result<Outcome, Failure> {
+    let doors = Doors::new(session)?;
+    let send = doors.send(Door::Control)?;
+    let job = match (&args.dataset, &args.to) {
+        (Some(dataset), Some(to)) if args.rotate => {
+            doors.wait(client::act(send.rotate(client::soon(), dataset.clone(), to.clone())))?
+        }
+        _ => {
+            let reach = if args.recursive { Reach::Below } else { Reach::Only };
+            let order = ReplicateOrder { dataset: args.dataset.clone(), reach, to: args.to.clone(), full: args.full };
+            doors.wait(client::act(send.replicate(client::soon(), order)))?
+        }
+    };
+    if !args.wait && !args.rotate {
+        out::print("zamd-send was told; `zamctl status` shows how far it is\n")?;
+        return Ok(Outcome::Fine);
+    }
+    let mut bars = Bars::new();
+    let done = doors.follow_send(&send, job, async || {
+        if bars.are_seen() {
+            bars.draw(&bars::lines(&rows(&send).await, Session::clock(), bars.width()));
+        }
+    });
+    bars.clear();
+    let mut lines = done?;
+    if lines.is_empty() {
+        lines.push("nothing was there to send; `zamctl plan` says what comes next".to_owned());
+    }
+    if args.prune {
+        lines.extend(prune::all(&doors)?);
+    }
+    out::print(&lines.iter().map(|line| format!("{line}\n")).collect::<String>())?;
+    Ok(Outcome::Fine)
+}
+
+/// All rows; those that do not come are not drawn.
+async fn rows(send: &SendClient) -> Vec<SendStatus> {
+    let (mut rows, mut after) = (Vec::new(), None);
+    while let Ok(page) = client::call(send.status(client::soon(), after)).await {
+        rows.extend(page.rows);
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    rows
+}
