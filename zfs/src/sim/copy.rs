@@ -14,7 +14,7 @@ use std::os::fd::OwnedFd;
 use zam_names::{BookmarkName, CreateTxg, DatasetName, Guid, Kind, SnapshotName, UnixTime};
 
 /// Bytes of a stream that are made and read at once.
-const PIECE: u64 = 64 << 10;
+const PIECE: u64 = 256 << 10;
 /// The object in which all bytes lie.
 const OBJECT: u64 = 1;
 /// The type of a stream's last record.
