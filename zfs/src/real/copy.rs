@@ -1,7 +1,7 @@
 //! Sending and receiving through libzfs_core. The `zfs` command links the same library, so there is no way around it to
 //! fall back to, but for what other roles do with bookmarks (docs/decisions/0003-streams.md).
 
-use super::args;
+use super::args::{self, CommandLine};
 use super::refusal::{self, Verb};
 use super::{Real, with_causes};
 use crate::batch::{CallFailure, CallResult, Refusal};
@@ -18,6 +18,8 @@ use zam_zfs_core::{Failure, Library, SendFlags};
 
 /// What `zfs receive -A` says where there is nothing to give up.
 const NOTHING_PARTIAL: &str = "does not have any resumable receive state to abort";
+/// What `zfs destroy` says of a missing bookmark.
+const NO_BOOKMARK: &str = "does not exist.";
 
 impl Copier for Real {
     fn estimate(&self, step: &SendStep) -> Result<u64, Refusal> {
@@ -60,7 +62,8 @@ impl Copier for Real {
             return core.destroy_bookmarks(&texts).map_or_else(of_bookmarks, |()| Ok(Vec::new()));
         }
         // The command takes one at a time.
-        let refused = names.iter().filter_map(|name| Some((name.clone(), self.destroy_bookmark(name).err()?)));
+        let destroy = |name| self.gone_after(&args::destroy_bookmark(name), NO_BOOKMARK);
+        let refused = names.iter().filter_map(|name| Some((name.clone(), destroy(name).err()?)));
         Ok(refused.collect())
     }
 
@@ -91,14 +94,7 @@ impl Copier for Real {
     }
 
     fn clear(&self, dataset: &DatasetName) -> Result<(), Refusal> {
-        let output = self.runner.run(&args::clear(dataset)).map_err(|error| Refusal::Other(with_causes(&error)))?;
-        let said = output.stderr.trim();
-        match refusal::said_of(said) {
-            _ if output.status.success() || said.ends_with(NOTHING_PARTIAL) => Ok(()),
-            Some((_, Refusal::NotFound)) => Ok(()),
-            Some((_, why)) => Err(why),
-            None => Err(Refusal::Other(said.to_owned())),
-        }
+        self.gone_after(&args::clear(dataset), NOTHING_PARTIAL)
     }
 }
 
@@ -107,12 +103,13 @@ impl Real {
         self.core().ok_or_else(|| Refusal::Other("copying needs libzfs_core, which cannot be loaded".to_owned()))
     }
 
-    fn destroy_bookmark(&self, name: &BookmarkName) -> Result<(), Refusal> {
-        let output =
-            self.runner.run(&args::destroy_bookmark(name)).map_err(|error| Refusal::Other(with_causes(&error)))?;
-        let said = output.stderr.trim();
+    /// A command after which something is gone, or which says that it was gone before.
+    fn gone_after(&self, line: &CommandLine, was_gone: &str) -> Result<(), Refusal> {
+        let output = self.runner.run(line).map_err(|error| Refusal::Other(with_causes(&error)))?;
+        // The usage may follow.
+        let said = output.stderr.lines().next().unwrap_or_default();
         match refusal::said_of(said) {
-            _ if output.status.success() || said.ends_with("does not exist.") => Ok(()),
+            _ if output.status.success() || said.ends_with(was_gone) => Ok(()),
             Some((_, Refusal::NotFound)) => Ok(()),
             Some((_, why)) => Err(why),
             None => Err(Refusal::Other(said.to_owned())),
