@@ -14,6 +14,14 @@ prune-period = "2s"
 grace = "2s"
 silence = 0
 windows = [{ max-age = "10s", period = "2s" }, { max-age = "1d", period = "1m" }]
+# Where a busy machine takes a minute for a tick, something still dies with each.
+[[managed-datasets]]
+source = "tank/data/4"
+snapshot-period = "2s"
+prune-period = "2s"
+grace = "2s"
+silence = 0
+windows = [{ max-age = "10s", period = "2s" }]
 TOML
 dead() { zpool history -i tank | grep -c ' destroy ' || true; }
 taken() { zpool history -i tank | grep -c ' snapshot tank/data@' || true; }
@@ -69,7 +77,7 @@ gone=$(dead)
 ok "thinning goes on" wait_for 400 more dead "$gone"
 for i in 1 2 4; do ok "tank/data/$i: what policy keeps is held" wait_for 200 kept_held tank/data/$i; done
 systemctl stop zamd-snap zamd-prune
-for i in 1 2 4; do assert_eq "tank/data/$i: nothing that policy keeps is gone" "" "$(lost_firsts tank/data/$i 60)"; done
+for i in 1 2 3; do assert_eq "tank/data/$i: nothing that policy keeps is gone" "" "$(lost_firsts tank/data/$i 60)"; done
 assert_eq "each tick was one transaction" "" \
     "$(zfs list -H -o name,createtxg -t snapshot -r tank/data | sed 's/.*@//' | sort -u | cut -f 1 | uniq -d)"
 assert_eq "nothing but snapshots was destroyed" "" "$(zpool history -i tank | grep ' destroy ' | grep -v '@zam-' || true)"
