@@ -54,6 +54,13 @@ impl<'a> Abroad<'a> {
         }
     }
 
+    /// Whether some destination is called so.
+    #[must_use]
+    pub fn is_known(config: &Config, named: &str) -> bool {
+        let mut destinations = config.entries.iter().flat_map(|entry| &entry.destinations);
+        destinations.any(|destination| name(destination).is_some_and(|name| is_called(destination, &name, named)))
+    }
+
     /// As ssh knows the host; none: it is this one.
     #[must_use]
     pub fn host(&self) -> Option<&str> {

@@ -23,9 +23,15 @@ pub fn lag(copy: &CopyStatus) -> String {
 /// What happens to a copy of `dataset`, with what is wrong in front.
 #[must_use]
 pub fn state(dataset: &DatasetName, copy: &CopyStatus, now: UnixTime) -> String {
+    let problems = || copy.problems.iter().map(String::as_str);
     let state = match &copy.state {
         CopyState::Idle if copy.problems.is_empty() => "ok".to_owned(),
         CopyState::Idle => String::new(),
+        // What it waits for has been said then.
+        CopyState::Waiting { why, until: None } if problems().any(|said| said == why) => "waits".to_owned(),
+        CopyState::Waiting { why, until: Some(until) } if problems().any(|said| said == why) => {
+            format!("tried again {}", words::relative(*until, now))
+        }
         CopyState::Waiting { why, until: None } => format!("waits: {why}"),
         CopyState::Waiting { why, until: Some(until) } => {
             format!("waits, again {}: {why}", words::relative(*until, now))
@@ -44,8 +50,14 @@ pub fn state(dataset: &DatasetName, copy: &CopyStatus, now: UnixTime) -> String 
             format!("{since}: the replica has {first}{more}; to go on from the source: {way}")
         }
     };
-    let parts = copy.problems.iter().map(String::as_str).chain([state.as_str()]);
+    let parts = other_problems(copy).chain([state.as_str()]);
     parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ")
+}
+
+/// What is wrong with it, less that it has diverged, where its state says so.
+pub fn other_problems(copy: &CopyStatus) -> impl Iterator<Item = &str> {
+    let diverged = matches!(copy.state, CopyState::Diverged { .. });
+    copy.problems.iter().map(String::as_str).filter(move |problem| !diverged || !problem.starts_with("diverged"))
 }
 
 /// How far it is, how fast, and how long it will take.

@@ -237,8 +237,7 @@ fn without_daemons_status_shows_what_it_can_and_acting_fails() {
         "expire tank/home@mine",
         "unhold tank/home -r",
         "replicate",
-        "replicate tank/home -r --to olympus --full --wait",
-        "replicate --rotate tank/home --to olympus",
+        "replicate tank/home -r --full --wait",
     ] {
         let said = stage.run(line);
         assert_eq!(said.code, Some(5), "{line}: {said:?}");
@@ -371,6 +370,11 @@ fn where_something_is_copied_who_copies_is_missed() {
         let said = stage.run(line).out;
         assert!(said.contains("Without what is to be sent, since zamd-send does not answer"), "{line}: {said}");
     }
+    for line in ["replicate tank/home -r --to olympus --full --wait", "replicate --rotate tank/home --to usb/zam"] {
+        assert_eq!(stage.run(line).code, Some(5), "{line}");
+    }
+    let nowhere = stage.run("replicate --to delphi");
+    assert_eq!(nowhere.code, Some(2), "{nowhere:?}");
     let local = Stage::new();
     assert!(!local.run("status").out.contains("zamd-send") && !local.run("plan").out.contains("zamd-send"));
 }

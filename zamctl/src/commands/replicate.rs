@@ -2,6 +2,7 @@
 
 use super::prune;
 use crate::{
+    abroad::Abroad,
     bars::{self, Bars},
     doors::Doors,
     failure::{Failure, Outcome},
@@ -50,6 +51,12 @@ pub struct Args {
 /// # Errors
 /// If it does not answer or refuses, or something cannot be sent.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Failure> {
+    // Whoever may act may not read the config everywhere; then the daemon alone says what it knows.
+    if let (Some(to), Ok(loaded)) = (&args.to, session.config())
+        && !Abroad::is_known(&loaded.config, to)
+    {
+        return Err(Failure::usage(format!("no destination of the config is called {to:?}")));
+    }
     let doors = Doors::new(session)?;
     let send = doors.send(Door::Control)?;
     let job = match (&args.dataset, &args.to) {

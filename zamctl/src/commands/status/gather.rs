@@ -2,6 +2,7 @@
 
 use super::own;
 use crate::{
+    copies::other_problems,
     doors::{Doors, Report},
     failure::{Failure, Outcome},
     session::Session,
@@ -245,7 +246,7 @@ impl Line {
 /// How badly a copy needs a person. One that only waits does not: it goes on by itself.
 fn need(copy: &CopyStatus) -> Need {
     match &copy.state {
-        _ if !copy.problems.is_empty() => Need::Broken,
+        _ if other_problems(copy).next().is_some() => Need::Broken,
         CopyState::Diverged { .. } => Need::Waiting,
         CopyState::Idle | CopyState::Waiting { .. } | CopyState::Running(_) => Need::Fine,
     }

@@ -105,7 +105,14 @@ fn copies() -> Vec<CopyStatus> {
             problems: vec!["olympus: Connection refused".into()],
             ..copy(CopyState::Waiting { why: "the 3rd try failed".into(), until: Some(NOW.plus(240)) })
         },
-        copy(CopyState::Diverged { common: Some(tag("zam-20260601T000000Z")), beyond }),
+        CopyStatus {
+            problems: vec!["no route to host".into()],
+            ..copy(CopyState::Waiting { why: "no route to host".into(), until: Some(NOW.plus(240)) })
+        },
+        CopyStatus {
+            problems: vec!["diverged: it has what we have not".into()],
+            ..copy(CopyState::Diverged { common: Some(tag("zam-20260601T000000Z")), beyond })
+        },
         copy(CopyState::Diverged { common: None, beyond: vec![] }),
     ]
 }
