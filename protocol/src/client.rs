@@ -153,6 +153,14 @@ pub fn soon() -> context::Context {
     context::current()
 }
 
+/// What a call gets along that may take so long, up to the minute that a daemon gives it.
+#[must_use]
+pub fn within(limit: Duration) -> context::Context {
+    let mut context = context::current();
+    context.deadline = std::time::Instant::now() + limit;
+    context
+}
+
 /// Waits for an answer that only shows.
 ///
 /// # Errors

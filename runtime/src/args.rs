@@ -37,6 +37,12 @@ pub enum Inner {
         /// The pool
         pool: PoolName,
     },
+    /// Do one thing for the daemon that started this process (never by hand)
+    #[command(hide = true)]
+    Task {
+        /// What, in JSON
+        order: String,
+    },
     /// Run a command behind this role's walls, to see what they hold off
     #[command(hide = true)]
     Sandboxed {

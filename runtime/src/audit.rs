@@ -12,6 +12,13 @@ use tracing_subscriber::{
 };
 use zam_names::Guid;
 
+/// Starts logging for a program that others start from afar: to the journal if there is one, whatever the environment
+/// says, since that may come from a stranger; to standard error if not, or if `stderr` says so.
+pub fn start_afar(program: &str, stderr: bool) {
+    let journal = if stderr { None } else { tracing_journald::layer().ok() };
+    begin(program, journal, usual());
+}
+
 /// Starts logging: to the journal with fields if standard error leads there (`JOURNAL_STREAM`), else as text to standard error.
 /// `ZAM_LOG` says what is let through, such as `debug` or `info,zam_policy=trace`.
 pub fn start(role: Role) {
@@ -22,16 +29,19 @@ pub fn start(role: Role) {
         Err(error) => (usual(), Some(error)),
     };
     let journal = if stderr_is_the_journal() { tracing_journald::layer().ok() } else { None };
-    let journal =
-        journal.map(|journal| journal.with_field_prefix(None).with_syslog_identifier(role.daemon().to_owned()));
+    begin(role.daemon(), journal, targets);
+    if let Some(error) = bad {
+        tracing::warn!("ZAM_LOG={wish:?} is not a filter ({error}): taking `info`");
+    }
+}
+
+fn begin(program: &str, journal: Option<tracing_journald::Layer>, targets: Targets) {
+    let journal = journal.map(|journal| journal.with_field_prefix(None).with_syslog_identifier(program.to_owned()));
     let text = journal.is_none().then(|| layer().with_writer(io::stderr).with_ansi(is_terminal()));
     let started =
         tracing_subscriber::registry().with(journal.with_filter(targets.clone())).with(text.with_filter(targets));
     if started.try_init().is_err() {
         tracing::debug!("logging was started before");
-    }
-    if let Some(error) = bad {
-        tracing::warn!("ZAM_LOG={wish:?} is not a filter ({error}): taking `info`");
     }
 }
 
@@ -50,6 +60,12 @@ pub enum Op {
     Send,
     /// Refused what somebody asked for, or what was planned.
     Refuse,
+    /// Received a snapshot.
+    Receive,
+    /// Left a bookmark of a snapshot.
+    Bookmark,
+    /// Cleared what a receive that was cut had left.
+    Clear,
 }
 
 /// What became of it.
@@ -120,6 +136,9 @@ impl Op {
             Self::Destroy => "destroy",
             Self::Send => "send",
             Self::Refuse => "refuse",
+            Self::Receive => "receive",
+            Self::Bookmark => "bookmark",
+            Self::Clear => "clear",
         }
     }
 }

@@ -7,11 +7,14 @@ use crate::{
     config::Live,
     doors::{Doorkeeper, People},
     keeper::{Hands, Keeper, Part, Shared, chain, serve},
-    sandbox, signals, systemd,
+    sandbox, signals, systemd, worker,
 };
-use std::{collections::BTreeMap, process::ExitCode, rc::Rc, sync::Arc};
+use std::{collections::BTreeMap, future::Future, process::ExitCode, rc::Rc, sync::Arc};
 use tarpc::server::Serve;
-use tokio::task::{JoinHandle, LocalSet};
+use tokio::{
+    net::UnixStream,
+    task::{JoinHandle, LocalSet},
+};
 use tokio_util::sync::CancellationToken;
 use zam_names::PoolName;
 use zam_protocol::{Ask, Door, Peer};
@@ -37,6 +40,31 @@ pub trait Daemon: Part {
     fn hands(zfs: &Open) -> Self::Hands;
     /// Answers a peer.
     fn service(shared: Rc<Shared<Self>>, peer: Peer) -> Self::Service;
+
+    /// Before the walls: what needs the world as it was, such as a process that gets walls of its own.
+    ///
+    /// # Errors
+    /// If the daemon cannot go on without it.
+    fn prepare(_shared: &Shared<Self>, _args: &Args) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// Once the doors are open. What it spawns locally ends with the daemon, at the latest five seconds after `stop`.
+    fn begin(_shared: &Rc<Shared<Self>>, _stop: &CancellationToken) {}
+
+    /// Takes a connection to the stream door, of a role that has one.
+    fn stream(_shared: Rc<Shared<Self>>, _guest: UnixStream, _peer: Peer) -> impl Future<Output = ()> {
+        std::future::ready(())
+    }
+
+    /// In a process of its own (`task ORDER`), behind the walls of the daemon that started it: one thing that may hang, or
+    /// that must be able to be killed.
+    ///
+    /// # Errors
+    /// What it has to say; the process then ends with a failure.
+    fn task(_zfs: &Open, order: &str) -> Result<(), String> {
+        Err(format!("{} knows no task: {order}", Self::ROLE))
+    }
 }
 
 /// The program: the daemon, or one of its workers, or a command behind its walls.
@@ -45,6 +73,9 @@ pub fn main<D: Daemon>() -> ExitCode {
     audit::start(D::ROLE);
     let ended = match &args.inner {
         Some(Inner::Worker { pool }) => serve(D::hands(&door(D::ROLE, &args)), pool.clone()).map_err(|e| chain(&e)),
+        Some(Inner::Task { order }) => worker::end_with_parent()
+            .map_err(|error| chain(&error))
+            .and_then(|()| D::task(&door(D::ROLE, &args), order)),
         Some(Inner::Sandboxed { command }) => Err(chain(&sandbox::exec(D::ROLE, command))),
         None => return daemon::<D>(&args),
     };
@@ -85,6 +116,7 @@ fn start<D: Daemon>(args: &Args, live: Live) -> Result<(), String> {
     let people = Arc::new(People::look_up());
     let sockets = systemd::sockets(&args.runtime_dir, D::ROLE).map_err(|error| chain(&error))?;
     let shared = Rc::new(Shared::<D>::new(D::ROLE, args, live)?);
+    D::prepare(&shared, args)?;
     sandbox::install(D::ROLE).map_err(|error| chain(&error))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| chain(&error))?;
     let local = LocalSet::new();
@@ -98,15 +130,19 @@ async fn serve_until_stopped<D: Daemon>(
 ) -> std::io::Result<()> {
     let mut signals = signals::watch()?;
     let mut watchdog = systemd::Watchdog::default();
-    let doors = [(Door::Status, sockets.status), (Door::Control, sockets.control)].map(|(door, listener)| {
+    let doors = sockets.into_iter().map(|(door, listener)| {
         let keeper = Doorkeeper::new(door, people.clone(), signals.stop.clone());
         let shared = shared.clone();
         let listener = tokio::net::UnixListener::from_std(listener)?;
-        let service = move |peer| D::service(shared.clone(), peer);
-        Ok::<_, std::io::Error>(tokio::task::spawn_local(keeper.serve(listener, service)))
+        Ok(match door {
+            Door::Stream => tokio::task::spawn_local(
+                keeper.serve_streams(listener, async move |guest, peer| D::stream(shared.clone(), guest, peer).await),
+            ),
+            _ => tokio::task::spawn_local(keeper.serve(listener, move |peer| D::service(shared.clone(), peer))),
+        })
     });
-    let [status, control] = doors;
-    let (status, control) = (status?, control?);
+    let doors: Vec<JoinHandle<()>> = doors.collect::<std::io::Result<_>>()?;
+    D::begin(&shared, &signals.stop);
     let mut pools = Pools::new(shared.clone());
     pools.follow_the_config();
     systemd::ready(&pools.line());
@@ -128,7 +164,7 @@ async fn serve_until_stopped<D: Daemon>(
     systemd::stopping();
     pools.stop().await;
     // The doors finish the calls in flight by themselves, within their own bound.
-    for door in [status, control] {
+    for door in doors {
         if let Err(error) = door.await {
             tracing::error!(%error, "a door did not end well");
         }
@@ -149,7 +185,7 @@ impl<D: Daemon> Pools<D> {
 
     /// Starts and stops tasks so that there is one for each configured pool, and wakes those that stay.
     fn follow_the_config(&mut self) {
-        let wanted = self.shared.configured_pools();
+        let wanted = D::pools(&self.shared.config());
         self.tasks.retain(|pool, (stop, task)| {
             // A task that panicked is replaced like one that is new.
             if wanted.contains(pool) && !task.is_finished() {

@@ -21,13 +21,13 @@ mod people;
 mod quiet;
 mod slots;
 
-pub use people::People;
+pub use people::{People, uid_of};
+pub use quiet::Quiet;
 pub use slots::Limits;
 
 use crate::audit::{Act, Op, Outcome};
 use futures::{FutureExt, StreamExt, stream::FuturesUnordered};
 use gate::Gate;
-use quiet::Quiet;
 use slots::{Slot, Slots};
 use std::{cell::RefCell, error::Error, io, panic::AssertUnwindSafe, pin::pin, rc::Rc, sync::Arc, time::Duration};
 use tarpc::{
@@ -128,11 +128,35 @@ impl Doorkeeper {
         S: Serve + Clone + 'static,
         S::Req: Ask<Answer = S::Resp>,
     {
+        let converse = async move |stream, visit: &Visit| converse(stream, visit, service(visit.peer)).await;
+        self.admit(listener, converse, say_full::<S::Req>).await;
+    }
+
+    /// The same for a door through which no requests go but bytes: `take` is given each connection of those who may copy,
+    /// and what it does ends with the daemon.
+    pub async fn serve_streams(self, listener: UnixListener, take: impl AsyncFn(UnixStream, Peer) + 'static) {
+        let take = async move |stream, visit: &Visit| {
+            if visit.class == Class::Stranger {
+                visit.log("no stream is taken from this user");
+            } else {
+                take(stream, visit.peer).await;
+            }
+            Ok(())
+        };
+        self.admit(listener, take, |_| {}).await;
+    }
+
+    async fn admit(
+        self,
+        listener: UnixListener,
+        attend_to: impl AsyncFn(UnixStream, &Visit) -> Result<(), Parting> + 'static,
+        say_full: impl Fn(&mut UnixStream),
+    ) {
         let Self { door, people, limits, tell, stop } = self;
         let quiet = RefCell::new(Quiet::default());
         let hall = Rc::new(Hall { door, in_flight: limits.in_flight, tell, quiet, stop: stop.clone() });
         let slots = Slots::new(limits);
-        let service = Rc::new(service);
+        let attend_to = Rc::new(attend_to);
         // Tasks of its own: a connection that panics ends alone, and what answers need not be `Send`.
         let connections = LocalSet::new();
         let accepting = connections.run_until(async {
@@ -148,14 +172,14 @@ impl Doorkeeper {
                 let visit = Visit { hall: hall.clone(), peer, class: people.class(door, peer) };
                 match slots.take(peer, people.is_known(peer)) {
                     Some(slot) => {
-                        let service = service.clone();
+                        let attend_to = attend_to.clone();
                         tokio::task::spawn_local(attend(visit, slot, async move |visit: &Visit| {
-                            converse(stream, visit, service(peer)).await
+                            attend_to(stream, visit).await
                         }));
                     }
                     None => {
                         visit.log("no room: too many connections, of this user or of all");
-                        say_full::<S::Req>(&mut stream);
+                        say_full(&mut stream);
                     }
                 }
             }

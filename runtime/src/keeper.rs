@@ -43,6 +43,20 @@ pub trait Part: Sized + 'static {
         orders: Vec<Order<Self>>,
     ) -> impl Future<Output = Result<Round<Self::Row>, String>>;
 
+    /// Whether an entry is this role's business.
+    fn concerns(_entry: &Entry) -> bool {
+        true
+    }
+
+    /// The pools that the config gives it to keep.
+    fn pools(config: &Config) -> Vec<PoolName> {
+        let entries = config.entries.iter().filter(|entry| entry.enabled && Self::concerns(entry));
+        let mut pools: Vec<PoolName> = entries.map(|entry| entry.source.pool()).collect();
+        pools.sort();
+        pools.dedup();
+        pools
+    }
+
     /// The row of an entry in this pool that covers nothing, and why.
     fn missing(dataset: DatasetName, entry: &Entry, why: String) -> Self::Row;
 }
@@ -272,7 +286,9 @@ impl<P: Part> Keeper<P> {
     /// Rows for the entries of this pool whose source is not there, each with its reason.
     pub fn missing_rows(&self, config: &Config, why: impl Fn(&Entry) -> String) -> Vec<P::Row> {
         let here = |name: &DatasetName| self.datasets.iter().any(|dataset| dataset.name == *name);
-        let missing = |entry: &&Entry| entry.enabled && entry.source.pool() == self.name && !here(&entry.source);
+        let missing = |entry: &&Entry| {
+            entry.enabled && P::concerns(entry) && entry.source.pool() == self.name && !here(&entry.source)
+        };
         config.entries.iter().filter(missing).map(|e| P::missing(e.source.clone(), e, why(e))).collect()
     }
 

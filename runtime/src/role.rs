@@ -18,6 +18,12 @@ pub fn ioctls(role: Role) -> Vec<Verb> {
     READ.iter().chain(acts).copied().collect()
 }
 
+/// What the process may that clears a partial receive for zamd-recv: to destroy, which is what that takes.
+#[must_use]
+pub fn clearing() -> Vec<Verb> {
+    READ.into_iter().chain([Verb(0x18, "DESTROY")]).collect()
+}
+
 /// The unix user that a role runs as, and whose grants it has.
 #[must_use]
 pub const fn user(role: Role) -> &'static str {

@@ -2,7 +2,10 @@
 //! serves anything. It lets through the ioctls of the role and no other of ZFS, and refuses what no role needs and
 //! what could get around it: namespaces, io_uring, other ABIs. It holds for root too.
 
-use crate::{Role, role};
+use crate::{
+    Role,
+    role::{self, Verb},
+};
 use nix::{libc, sys::prctl, unistd};
 use seccompiler::{
     BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
@@ -50,12 +53,32 @@ pub enum Footing {
 /// # Errors
 /// If a thread exists already or the kernel refuses; then the daemon must not go on.
 pub fn install(role: Role) -> Result<(), SandboxError> {
+    put_up(&role::ioctls(role), &[])
+}
+
+/// The same for the process that clears what a receive left.
+///
+/// # Errors
+/// Likewise.
+pub fn install_for_clearing() -> Result<(), SandboxError> {
+    put_up(&role::clearing(), &[])
+}
+
+/// The same for a program that has no business with ZFS, and starts no other.
+///
+/// # Errors
+/// Likewise.
+pub fn install_bare() -> Result<(), SandboxError> {
+    put_up(&[], &[libc::SYS_execve, libc::SYS_execveat])
+}
+
+fn put_up(verbs: &[Verb], refused: &[i64]) -> Result<(), SandboxError> {
     let threads = fs::read_dir("/proc/self/task").map_err(system("count the threads"))?.count();
     if threads != 1 {
         return Err(SandboxError::Threads(threads));
     }
     prctl::set_no_new_privs().map_err(|error| system("give up new privileges")(error.into()))?;
-    for filter in filters(role).map_err(SandboxError::Build)? {
+    for filter in filters(verbs, refused).map_err(SandboxError::Build)? {
         apply_filter(&filter).map_err(SandboxError::Install)?;
     }
     Ok(())
@@ -108,9 +131,10 @@ fn system(what: &'static str) -> impl FnOnce(io::Error) -> SandboxError {
     move |source| SandboxError::System { what, source }
 }
 
-fn filters(role: Role) -> Result<[BpfProgram; 3], BackendError> {
-    let mut refused: BTreeMap<i64, Vec<SeccompRule>> = REFUSED.iter().map(|&call| (call, Vec::new())).collect();
-    refused.insert(libc::SYS_ioctl, vec![SeccompRule::new(ioctl_of_another(role)?)?]);
+fn filters(verbs: &[Verb], more: &[i64]) -> Result<[BpfProgram; 3], BackendError> {
+    let mut refused: BTreeMap<i64, Vec<SeccompRule>> =
+        REFUSED.iter().chain(more).map(|&call| (call, Vec::new())).collect();
+    refused.insert(libc::SYS_ioctl, vec![SeccompRule::new(ioctl_of_another(verbs)?)?]);
     refused.insert(libc::SYS_clone, NAMESPACES.iter().map(|&flag| with_flag(flag)).collect::<Result<_, _>>()?);
     let refused = compile(refused, libc::EPERM)?;
     // A filter cannot look behind a pointer, where clone3 has its flags. The C library then falls back on clone.
@@ -124,11 +148,11 @@ fn compile(rules: BTreeMap<i64, Vec<SeccompRule>>, errno: i32) -> Result<BpfProg
     SeccompFilter::new(rules, SeccompAction::Allow, SeccompAction::Errno(errno.unsigned_abs()), arch)?.try_into()
 }
 
-/// An ioctl of ZFS, `0x5a00` to `0x5aff`, that is none of the role's. Like the kernel, it looks at the low 32 bits only.
-fn ioctl_of_another(role: Role) -> Result<Vec<SeccompCondition>, BackendError> {
+/// An ioctl of ZFS, `0x5a00` to `0x5aff`, that is none of these. Like the kernel, it looks at the low 32 bits only.
+fn ioctl_of_another(verbs: &[Verb]) -> Result<Vec<SeccompCondition>, BackendError> {
     let low = |op, value| SeccompCondition::new(1, SeccompCmpArgLen::Dword, op, value);
     let of_zfs = low(SeccompCmpOp::MaskedEq(0xffff_ff00), ZFS_IOC_FIRST);
-    let others = role::ioctls(role).into_iter().map(|verb| low(SeccompCmpOp::Ne, ZFS_IOC_FIRST | u64::from(verb.0)));
+    let others = verbs.iter().map(|verb| low(SeccompCmpOp::Ne, ZFS_IOC_FIRST | u64::from(verb.0)));
     std::iter::once(of_zfs).chain(others).collect()
 }
 

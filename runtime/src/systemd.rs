@@ -12,25 +12,25 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::{env, io, time::Duration};
 use tokio::time::{Instant, sleep_until};
-use zam_protocol::{Door, OPERATORS};
+use zam_protocol::{COPIERS, Door, OPERATORS};
 
-/// The listening sockets of a daemon, ready to become tokio's.
-#[derive(Debug)]
-pub struct Sockets {
-    /// Only answers, to everybody.
-    pub status: UnixListener,
-    /// Acts, for operators.
-    pub control: UnixListener,
-}
+/// The listening sockets of a daemon, ready to become tokio's: one for each of its role's doors.
+pub type Sockets = Vec<(Door, UnixListener)>;
 
 /// Why a daemon has no sockets.
 #[derive(Debug, thiserror::Error)]
 pub enum SocketError {
-    /// The service manager's sockets are not these two.
+    /// The service manager's sockets are not those of the role's doors.
     #[error(
-        "the service manager gave the sockets {0:?}, and not `status` and `control`: see FileDescriptorName= in the socket units"
+        "the service manager gave the sockets {given:?}, and not one for each of {}: see FileDescriptorName= in the socket units",
+        wanted.iter().map(|door| format!("`{door}`")).collect::<Vec<_>>().join(", ")
     )]
-    Names(Vec<String>),
+    Names {
+        /// What it gave.
+        given: Vec<String>,
+        /// What the role serves.
+        wanted: &'static [Door],
+    },
     /// Another daemon of this role serves here.
     #[error("somebody answers on {} already: is another {} running?", path.display(), role.daemon())]
     Taken {
@@ -55,24 +55,22 @@ pub enum SocketError {
     },
 }
 
-/// Takes the sockets that the service manager made, or else makes `RUNTIME/ROLE/{status,control}.sock`. Not while threads run
-/// that make files: it sets the umask for a moment.
+/// Takes the sockets that the service manager made, or else makes `RUNTIME/ROLE/DOOR.sock`. Not while threads run that
+/// make files: it sets the umask for a moment.
 ///
 /// # Errors
 /// If the service manager gave other ones, another daemon has them, or they cannot be made.
 pub fn sockets(runtime_dir: &Path, role: Role) -> Result<Sockets, SocketError> {
     let folder = runtime_dir.join(role.folder());
-    let sockets = match given()? {
+    let sockets = match given(role)? {
         Some(sockets) => sockets,
         None => {
             DirBuilder::new().recursive(true).mode(0o755).create(&folder).map_err(at("make the folder", &folder))?;
-            Sockets {
-                status: bind(&role.socket(runtime_dir, Door::Status), role, Door::Status)?,
-                control: bind(&role.socket(runtime_dir, Door::Control), role, Door::Control)?,
-            }
+            let bound = role.doors().iter().map(|&door| Ok((door, bind(&role.socket(runtime_dir, door), role, door)?)));
+            bound.collect::<Result<Sockets, SocketError>>()?
         }
     };
-    for socket in [&sockets.status, &sockets.control] {
+    for (_, socket) in &sockets {
         // Clients see as their peer whoever called listen() last, which was the service manager.
         Backlog::new(BACKLOG)
             .and_then(|backlog| listen(socket, backlog))
@@ -147,20 +145,18 @@ fn tell(states: &[NotifyState<'_>]) {
     }
 }
 
-fn given() -> Result<Option<Sockets>, SocketError> {
+fn given(role: Role) -> Result<Option<Sockets>, SocketError> {
     let names: Vec<String> = env::var("LISTEN_FDNAMES").unwrap_or_default().split(':').map(str::to_owned).collect();
     let mut fds = ListenFd::from_env();
     if fds.len() == 0 {
         return Ok(None);
     }
-    let mut take = |wanted: &str| {
-        let index = names.iter().position(|name| name == wanted)?;
-        fds.take_unix_listener(index).ok().flatten()
+    let mut take = |door: Door| {
+        let index = names.iter().position(|name| *name == door.to_string())?;
+        Some((door, fds.take_unix_listener(index).ok().flatten()?))
     };
-    match (take("status"), take("control")) {
-        (Some(status), Some(control)) => Ok(Some(Sockets { status, control })),
-        _ => Err(SocketError::Names(names)),
-    }
+    let taken: Option<Sockets> = role.doors().iter().map(|&door| take(door)).collect();
+    taken.map(Some).ok_or(SocketError::Names { given: names, wanted: role.doors() })
 }
 
 fn bind(path: &Path, role: Role, door: Door) -> Result<UnixListener, SocketError> {
@@ -176,19 +172,20 @@ fn bind(path: &Path, role: Role, door: Door) -> Result<UnixListener, SocketError
     let socket = bound.map_err(at("bind", path))?;
     let mode = match door {
         Door::Status => 0o666,
-        Door::Control | Door::Peer | Door::Stream => control_mode(path),
+        Door::Control => group_mode(path, OPERATORS),
+        Door::Peer | Door::Stream => group_mode(path, COPIERS),
     };
     fs::set_permissions(path, Permissions::from_mode(mode)).map_err(at("set the mode of", path))?;
     Ok(socket)
 }
 
-/// Gives the control socket to the operators, or keeps it for this user where there are none.
-fn control_mode(path: &Path) -> u32 {
-    let operators = Group::from_name(OPERATORS).ok().flatten();
-    match operators.map(|group| chown(path, None, Some(group.gid))) {
+/// Gives the socket to those who may come in, or keeps it for this user where there are none.
+fn group_mode(path: &Path, name: &str) -> u32 {
+    let group = Group::from_name(name).ok().flatten();
+    match group.map(|group| chown(path, None, Some(group.gid))) {
         Some(Ok(())) => 0o660,
         Some(Err(error)) => {
-            tracing::warn!(%error, "cannot give {} to group {OPERATORS}: it is for this user alone", path.display());
+            tracing::warn!(%error, "cannot give {} to group {name}: it is for this user alone", path.display());
             0o600
         }
         None => 0o600,
@@ -217,8 +214,14 @@ mod tests {
         assert_eq!(mode(&run.path().join("snap")) & 0o755, 0o755);
         assert_eq!(mode(&run.path().join("snap/status.sock")), 0o666);
         let control = mode(&run.path().join("snap/control.sock"));
-        let expected = if Group::from_name(OPERATORS).unwrap().is_some() { [0o660, 0o600] } else { [0o600; 2] };
-        assert!(expected.contains(&control), "{control:o}");
+        let expected = |group| if Group::from_name(group).unwrap().is_some() { [0o660, 0o600] } else { [0o600; 2] };
+        assert!(expected(OPERATORS).contains(&control), "{control:o}");
+        assert!(!run.path().join("snap/peer.sock").exists(), "a door that the role does not have");
+        let _sockets = sockets(run.path(), Role::Recv).unwrap();
+        for door in ["peer", "stream"] {
+            let mode = mode(&run.path().join(format!("recv/{door}.sock")));
+            assert!(expected(COPIERS).contains(&mode), "{door} {mode:o}");
+        }
     }
 
     #[test]
@@ -230,7 +233,8 @@ mod tests {
         drop(first);
         let again = sockets(run.path(), Role::Prune).unwrap();
         UnixStream::connect(run.path().join("prune/status.sock")).unwrap();
-        again.status.accept().unwrap();
+        assert_eq!(again[0].0, Door::Status);
+        again[0].1.accept().unwrap();
     }
 
     #[test]

@@ -19,10 +19,12 @@ use tokio::process::{Child, Command};
 use tokio::time::timeout;
 use zam_names::PoolName;
 
+mod aside;
 mod child;
 mod frame;
 
-pub use child::serve;
+pub use aside::Aside;
+pub use child::{end_with_parent, serve};
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]

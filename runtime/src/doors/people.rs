@@ -16,16 +16,21 @@ pub struct People {
     operators: BTreeSet<u32>,
 }
 
+/// The uid of a user, if there is one of this name. Before the sandbox, like [`People::look_up`].
+#[must_use]
+pub fn uid_of(name: &str) -> Option<u32> {
+    Some(User::from_name(name).ok()??.uid.as_raw())
+}
+
 impl People {
     /// Reads the user database. Users made later are not known until the daemon starts again.
     #[must_use]
     pub fn look_up() -> Self {
-        let uid = |name: &str| Some(User::from_name(name).ok()??.uid.as_raw());
         let members = Group::from_name(OPERATORS).ok().flatten().map(|group| group.mem).unwrap_or_default();
         Self::of(
             geteuid().as_raw(),
-            ROLE_USERS.into_iter().filter_map(uid),
-            members.iter().filter_map(|name| uid(name)),
+            ROLE_USERS.into_iter().filter_map(uid_of),
+            members.iter().filter_map(|name| uid_of(name)),
         )
     }
 

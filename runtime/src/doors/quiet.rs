@@ -15,7 +15,7 @@ const WINDOW: Duration = Duration::from_secs(60);
 
 /// Counts what was told of each user.
 #[derive(Debug)]
-pub(super) struct Quiet {
+pub struct Quiet {
     since: Instant,
     all: u64,
     by_uid: HashMap<u32, Counts>,
@@ -35,7 +35,7 @@ impl Default for Quiet {
 
 impl Quiet {
     /// Whether one more thing may be told of this user; if so, how many were not since the last that was.
-    pub(super) fn may_tell(&mut self, uid: u32) -> Option<u64> {
+    pub fn may_tell(&mut self, uid: u32) -> Option<u64> {
         self.may_tell_at(uid, Instant::now())
     }
 

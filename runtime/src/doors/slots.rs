@@ -21,11 +21,13 @@ impl Limits {
     /// in flight there.
     #[must_use]
     pub fn of(door: Door) -> Self {
-        let (reserved, in_flight) = match door {
-            Door::Status => (32, 8),
-            Door::Control | Door::Peer | Door::Stream => (0, 16),
+        let (per_uid, reserved, in_flight) = match door {
+            Door::Status => (16, 32, 8),
+            Door::Control => (16, 0, 16),
+            // All clients come as one user.
+            Door::Peer | Door::Stream => (48, 0, 16),
         };
-        Self { total: 64, per_uid: 16, reserved, in_flight }
+        Self { total: 64, per_uid, reserved, in_flight }
     }
 }
 

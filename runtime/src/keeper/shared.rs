@@ -187,15 +187,6 @@ impl<P: Part> Shared<P> {
         reloaded
     }
 
-    /// The pools that the config speaks of.
-    pub fn configured_pools(&self) -> Vec<PoolName> {
-        let mut pools: Vec<PoolName> =
-            self.config().entries.iter().filter(|entry| entry.enabled).map(|entry| entry.source.pool()).collect();
-        pools.sort();
-        pools.dedup();
-        pools
-    }
-
     /// Enters a pool; what is sent to it arrives at the receiver.
     pub fn enter(&self, pool: PoolName) -> mpsc::UnboundedReceiver<Errand<P>> {
         let (sender, receiver) = mpsc::unbounded_channel();

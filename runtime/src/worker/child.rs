@@ -17,7 +17,7 @@ where
     Ans: Serialize,
 {
     // A daemon that died is seen as the end of input too, but only between requests.
-    prctl::set_pdeathsig(Signal::SIGKILL)?;
+    end_with_parent()?;
     let mut stream = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     while let Some(request) = read(&mut stream)? {
         let reply = frame::encode(&answer(frame::decode(&request)?))?;
@@ -27,6 +27,14 @@ where
         }
     }
     Ok(())
+}
+
+/// Lets this process be killed when the one that started it dies.
+///
+/// # Errors
+/// If the kernel refuses.
+pub fn end_with_parent() -> io::Result<()> {
+    Ok(prctl::set_pdeathsig(Signal::SIGKILL)?)
 }
 
 fn read(stream: &mut UnixStream) -> io::Result<Option<Vec<u8>>> {
