@@ -15,10 +15,12 @@ use bincode::config::{Configuration, Limit, LittleEndian, Varint};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{io, time::Duration};
 use tokio_util::{
-    bytes::{Buf, BufMut, Bytes, BytesMut},
+    bytes::{Buf, BufMut, BytesMut},
     codec::{Decoder, Encoder, FramedRead, FramedWrite},
 };
 use zam_names::{DatasetName, RelPath};
+
+pub use tokio_util::bytes::Bytes;
 
 /// Raised when anything changes that an older side would misread. [`Hi`] itself never changes.
 pub const MAJOR: u16 = 1;

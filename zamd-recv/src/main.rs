@@ -1,0 +1,148 @@
+//! zamd-recv: takes streams in on a replica, below each client's root, and holds what arrived. It cannot release, and
+//! destroys nothing: what a stream that was cut has left is cleared by a process with other walls.
+#![forbid(unsafe_code)]
+
+mod book;
+mod clear;
+mod clients;
+mod desk;
+mod round;
+mod stream;
+mod task;
+
+use serde::{Deserialize, Serialize};
+use std::{
+    cell::{Cell, OnceCell, RefCell},
+    collections::BTreeMap,
+    process::ExitCode,
+    rc::Rc,
+    time::Duration,
+};
+use tokio::net::UnixStream;
+use zam_names::{DatasetName, PoolName};
+use zam_policy::config::{Config, Entry};
+use zam_protocol::{
+    Peer, Role,
+    recv::{Recv as _, RecvStatus, ServeRecv},
+};
+use zam_runtime::{
+    args::Args,
+    daemon::{self, Daemon},
+    doors::Quiet,
+    keeper::{Acted, Hands, Held, Keeper, Order, Part, Round, Shared},
+    worker::Aside,
+};
+use zam_zfs::{Lister, Open, RecvDoor, Scope};
+
+fn main() -> ExitCode {
+    daemon::main::<Recv>()
+}
+
+/// The role.
+struct Recv;
+
+/// What the daemon knows while it runs.
+#[derive(Default)]
+struct Common {
+    /// The streams that were announced, come, or are over.
+    book: book::Book,
+    /// What the pools were last seen to have.
+    tables: RefCell<BTreeMap<PoolName, round::Table>>,
+    /// Who may speak for whom.
+    speakers: OnceCell<clients::Speakers>,
+    /// The process that clears.
+    clearer: OnceCell<Aside>,
+    /// How much is told of refusals.
+    quiet: RefCell<Quiet>,
+    /// How long a stream may be silent.
+    silence: Cell<Option<Duration>>,
+    /// Whether a look at what arrived is due soon anyway.
+    wakes: Cell<bool>,
+}
+
+impl Part for Recv {
+    type Act = Facts;
+    type Order = round::Wish;
+    type Row = RecvStatus;
+    type Memory = ();
+    type Common = Common;
+
+    async fn round(keeper: &mut Keeper<Self>, orders: Vec<Order<Self>>) -> Result<Round<RecvStatus>, String> {
+        round::round(keeper, orders).await
+    }
+
+    fn concerns(entry: &Entry) -> bool {
+        entry.is_replica()
+    }
+
+    fn pools(config: &Config) -> Vec<PoolName> {
+        let mut pools: Vec<PoolName> = clients::roots(config).map(|(root, _)| root.pool()).collect();
+        pools.sort();
+        pools.dedup();
+        pools
+    }
+
+    fn missing(dataset: DatasetName, entry: &Entry, why: String) -> RecvStatus {
+        round::empty_row(dataset, entry, why)
+    }
+}
+
+impl Daemon for Recv {
+    const ROLE: Role = Role::Recv;
+    const ABOUT: &'static str = "Take in the snapshots that clients send, below their roots, and hold them";
+    type Hands = RecvHands;
+    type Service = ServeRecv<desk::Desk>;
+
+    fn hands(zfs: &Open) -> RecvHands {
+        RecvHands(zfs.for_recv())
+    }
+
+    fn service(shared: Rc<Shared<Self>>, peer: Peer) -> Self::Service {
+        desk::Desk { shared, peer }.serve()
+    }
+
+    fn prepare(shared: &Shared<Self>, args: &Args) -> Result<(), String> {
+        let common = &shared.common;
+        // Set once, here.
+        let _ = common.speakers.set(clients::Speakers::look_up());
+        if args.simulate.is_some() {
+            // Nobody waits ten minutes in a test.
+            let short = std::env::var("ZAM_TEST_SILENCE_MS").ok().and_then(|text| text.parse().ok());
+            common.silence.set(short.map(Duration::from_millis));
+        }
+        let clearer = clear::start().map_err(|error| format!("cannot start the process that clears: {error}"))?;
+        let _ = common.clearer.set(clearer);
+        Ok(())
+    }
+
+    async fn stream(shared: Rc<Shared<Self>>, guest: UnixStream, peer: Peer) {
+        stream::attend(&shared, guest, peer).await;
+    }
+
+    fn task(zfs: &Open, order: &str) -> Result<(), String> {
+        task::run(zfs, order)
+    }
+}
+
+/// What a worker is asked beside listing: what is to be known of the copies.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Facts(PoolName);
+
+/// A worker's hands: it only looks. What is received is received by processes of their own.
+struct RecvHands(RecvDoor);
+
+impl Hands for RecvHands {
+    type Act = Facts;
+
+    fn lister(&self) -> &dyn Lister {
+        &self.0
+    }
+
+    fn act(&mut self, Facts(pool): Facts) -> (Acted, Option<Held>) {
+        let acted = match self.0.copy_facts(Scope::Pool(&pool)) {
+            Ok(facts) => Acted::Copies { bookmarks: Vec::new(), facts },
+            Err(error) => Acted::Failed(zam_runtime::keeper::chain(&error)),
+        };
+        (acted, None)
+    }
+}

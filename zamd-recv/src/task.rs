@@ -1,0 +1,182 @@
+//! What is done in processes of their own, and what they say to the daemon: a line of JSON each, on standard output.
+
+use crate::clear;
+use serde::{Deserialize, Serialize};
+use std::{
+    fs::File,
+    io::{self, Read, Write},
+    os::fd::{AsFd, OwnedFd},
+    thread,
+    time::{Duration, Instant},
+};
+use zam_names::{DatasetName, HOLD_TAG, HoldTag, QUARANTINE_TAG};
+use zam_policy::{
+    judge,
+    tags::{self, Maker},
+};
+use zam_protocol::recv::Failing;
+use zam_runtime::clock;
+use zam_zfs::{Open, ReceiveError, ReceiveStep, Receiver, Refusal};
+
+/// What a process is started for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Task {
+    /// Take the stream that comes on standard input.
+    Receive {
+        /// As it was announced.
+        step: ReceiveStep,
+        /// Below what: what lies between is made where it is missing, the root never.
+        root: DatasetName,
+        /// Whether what arrived is held.
+        hold: bool,
+        /// What the names of scheduled snapshots begin with here: they say when they were made.
+        prefix: String,
+    },
+    /// Start a process for each dataset that is to be cleared.
+    Clearer,
+    /// Clear one.
+    Clear(DatasetName),
+}
+
+/// What a receiving process says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Line {
+    /// So many bytes have come.
+    Bytes(u64),
+    /// All have.
+    All(u64),
+    /// The snapshot is there, and held.
+    Done,
+    /// It is there, and not held.
+    Unheld(String),
+    /// It is not there.
+    Failed(Failing, String),
+}
+
+/// How often bytes are told.
+const TELL: Duration = Duration::from_secs(1);
+/// How much is moved before they are counted.
+const PIECE: u64 = 1024 * 1024;
+
+impl Task {
+    pub fn to_json(&self) -> io::Result<String> {
+        Ok(serde_json::to_string(self)?)
+    }
+}
+
+/// Does it.
+pub fn run(zfs: &Open, order: &str) -> Result<(), String> {
+    match serde_json::from_str(order).map_err(|error| format!("this is no task: {error}"))? {
+        Task::Clearer => clear::serve(),
+        Task::Clear(dataset) => clear::run(zfs, &dataset),
+        Task::Receive { step, root, hold, prefix } => {
+            let zfs = zfs.for_recv();
+            let line = match receive(&zfs, &step, &root) {
+                Ok(()) => match hold_it(&zfs, &step, hold, &prefix) {
+                    Ok(()) => Line::Done,
+                    Err(why) => Line::Unheld(format!("it is there and not held: {why}")),
+                },
+                Err((failing, why)) => Line::Failed(failing, why),
+            };
+            say(&line).map_err(|error| error.to_string())
+        }
+    }
+}
+
+fn receive(zfs: &impl Receiver, step: &ReceiveStep, root: &DatasetName) -> Result<(), (Failing, String)> {
+    if step.from.is_none() {
+        let cannot = |(dataset, why)| failed(&ReceiveError::Refused(why), &format!("{dataset} cannot be made: "));
+        placeholders(zfs, &step.dataset, root).map_err(cannot)?;
+    }
+    let stream = counted().map_err(|error| (Failing::Other, format!("cannot take the stream: {error}")))?;
+    zfs.receive(step, stream).map_err(|error| failed(&error, ""))
+}
+
+/// Holds what arrived; what is dated in the future, once more, so that waiting does not make it look honest.
+fn hold_it(zfs: &impl Receiver, step: &ReceiveStep, hold: bool, prefix: &str) -> Result<(), String> {
+    let name = step.dataset.at(&step.tag).map_err(|error| error.to_string())?;
+    let mut tags = Vec::from_iter(hold.then_some(HOLD_TAG));
+    let now = clock::wall().map_err(|error| error.to_string())?;
+    // A name that says when needs no look.
+    let creation = match tags::maker(prefix, &step.tag) {
+        Maker::Other => {
+            let seen = zfs.details(std::slice::from_ref(&name)).map_err(|error| error.to_string())?;
+            seen.first().map_or(now, |(_, snapshot)| snapshot.creation)
+        }
+        _ => now,
+    };
+    if judge::is_ahead(judge::claimed_date(prefix, &step.tag, creation), now) {
+        tags.push(QUARANTINE_TAG);
+    }
+    for tag in tags {
+        let tag: HoldTag = tag.parse().map_err(|error: zam_names::NameError| error.to_string())?;
+        if let Some(failed) = zfs.hold(&tag, std::slice::from_ref(&name)).failed.first() {
+            return Err(failed.why.to_string());
+        }
+    }
+    Ok(())
+}
+
+/// Makes what lies between the root and the dataset where it is missing.
+fn placeholders(zfs: &impl Receiver, dataset: &DatasetName, root: &DatasetName) -> Result<(), (DatasetName, Refusal)> {
+    let above = std::iter::successors(dataset.parent(), DatasetName::parent);
+    let between: Vec<DatasetName> = above.take_while(|above| above != root && above.below(root).is_some()).collect();
+    if between.is_empty() {
+        return Ok(());
+    }
+    // A look needs no right, and most are there.
+    let there = zfs.datasets(&root.pool()).unwrap_or_default();
+    for dataset in between.into_iter().rev().filter(|above| !there.iter().any(|there| there.name == *above)) {
+        zfs.placeholder(&dataset).map_err(|why| (dataset.clone(), why))?;
+    }
+    Ok(())
+}
+
+/// Standard input, counted on its way through a pipe: the kernel receives from a pipe.
+fn counted() -> io::Result<OwnedFd> {
+    let mut socket = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+    let (out, into) = io::pipe()?;
+    let mut into = File::from(OwnedFd::from(into));
+    thread::spawn(move || {
+        let (mut bytes, mut told) = (0, Instant::now());
+        loop {
+            // Spliced, from file to file.
+            match io::copy(&mut (&mut socket).take(PIECE), &mut into) {
+                Ok(0) => break,
+                Ok(moved) => bytes += moved,
+                // The receive has ended, and says why.
+                Err(_) => return,
+            }
+            if told.elapsed() >= TELL {
+                told = Instant::now();
+                // Without anybody to hear it there is nothing to be done.
+                let _ = say(&Line::Bytes(bytes));
+            }
+        }
+        let _ = say(&Line::All(bytes));
+    });
+    Ok(out.into())
+}
+
+fn say(line: &Line) -> io::Result<()> {
+    let text = serde_json::to_string(line)?;
+    let mut out = io::stdout().lock();
+    writeln!(out, "{text}")?;
+    out.flush()
+}
+
+/// What it means for whoever sent it.
+fn failed(error: &ReceiveError, what: &str) -> (Failing, String) {
+    let failing = match error {
+        ReceiveError::Cut | ReceiveError::Damaged => Failing::Cut,
+        ReceiveError::NoBase | ReceiveError::Diverged => Failing::Diverged,
+        ReceiveError::Unexpected(_) | ReceiveError::Trailing | ReceiveError::Missing => Failing::Stream,
+        ReceiveError::Refused(Refusal::NoSpace) => Failing::NoSpace,
+        ReceiveError::Refused(Refusal::Busy) => Failing::Busy,
+        ReceiveError::Refused(Refusal::NotPermitted) => Failing::NotPermitted,
+        ReceiveError::Refused(_) => Failing::Other,
+    };
+    (failing, format!("{what}{error}"))
+}
