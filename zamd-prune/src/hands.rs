@@ -1,13 +1,20 @@
 //! What a worker of zamd-prune can do to its pool.
 
 use serde::{Deserialize, Serialize};
-use zam_names::Target;
-use zam_runtime::keeper::{Acted, Hands, Held};
+use zam_names::{BookmarkName, PoolName, Target};
+use zam_runtime::keeper::{Acted, Hands, Held, chain};
 use zam_zfs::{Destroyer, Lister, PruneDoor};
 
-/// The verb of the second key: destroy these snapshots.
+/// The verbs of the second key.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Act(pub Vec<Target>);
+pub enum Act {
+    /// Destroy these snapshots.
+    Destroy(Vec<Target>),
+    /// List the pool's bookmarks.
+    Bookmarks(PoolName),
+    /// Destroy these bookmarks.
+    DestroyBookmarks(Vec<BookmarkName>),
+}
 
 /// The role's door in a worker's hands.
 pub struct PruneHands(pub PruneDoor);
@@ -19,7 +26,15 @@ impl Hands for PruneHands {
         &self.0
     }
 
-    fn act(&mut self, Act(targets): Act) -> (Acted, Option<Held>) {
-        (Acted::Targets(self.0.destroy(&targets)), None)
+    fn act(&mut self, act: Act) -> (Acted, Option<Held>) {
+        let acted = match act {
+            Act::Destroy(targets) => Acted::Targets(self.0.destroy(&targets)),
+            Act::DestroyBookmarks(names) => Acted::Bookmarks(self.0.destroy_bookmarks(&names)),
+            Act::Bookmarks(pool) => match self.0.bookmarks(&pool) {
+                Ok(bookmarks) => Acted::Copies { bookmarks, facts: Vec::new() },
+                Err(error) => Acted::Failed(chain(&error)),
+            },
+        };
+        (acted, None)
     }
 }

@@ -115,6 +115,12 @@ async fn prune(
         orders.iter().find(by).map(|order| order.uid)
     };
     let (gone, failed) = destroy::destroy(keeper, &targets, now, asked).await?;
+    let sources: Vec<DatasetName> = keeper
+        .managed(config)
+        .filter(|(dataset, entry)| meant.contains(&dataset.guid) && !entry.is_replica())
+        .map(|(dataset, _)| dataset.name.clone())
+        .collect();
+    destroy::surplus_bookmarks(keeper, config, &sources).await?;
     Ok(Done { gone, failed, guard: None })
 }
 

@@ -106,6 +106,13 @@ async fn snapshot(
             let why = "a snapshot of that name would go by the windows, like one taken on schedule";
             return Err(format!("{tag} is no name for a snapshot by hand on {}: {why}; take another", dataset.name));
         }
+        if entry.is_replica() {
+            // It would stand in the way of the next stream. With what is below, it is passed over.
+            if wish.reach == Reach::Only {
+                return Err(format!("{} is a copy: what it has comes from its source; take it there", dataset.name));
+            }
+            continue;
+        }
         datasets.push((dataset.name.clone(), entry.hold));
     }
     if datasets.is_empty() {
