@@ -11,7 +11,10 @@ use crate::{
     Refused,
     recv::{Offer, Outcome, ReplicaPage, Space},
 };
-use bincode::config::{Configuration, Limit, LittleEndian, Varint};
+use bincode::{
+    config::{Configuration, Limit, LittleEndian, Varint},
+    error::DecodeError,
+};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{io, time::Duration};
 use tokio_util::{
@@ -188,7 +191,11 @@ impl Frame {
 /// # Errors
 /// If it is none, or has bytes behind it.
 pub fn read<T: DeserializeOwned>(word: &[u8]) -> io::Result<T> {
-    let (value, length) = bincode::serde::decode_from_slice(word, Written::default()).map_err(malformed)?;
+    let (value, length) = bincode::serde::decode_from_slice(word, Written::default()).map_err(|error| match error {
+        // What a name's own check has to say.
+        DecodeError::OtherString(why) => malformed(why),
+        error => malformed(error),
+    })?;
     if length == word.len() { Ok(value) } else { Err(malformed("bytes behind the word")) }
 }
 

@@ -33,13 +33,16 @@ impl Speakers {
     }
 }
 
-/// Every root below which something may arrive, and the entry of `[[replicas]]` that says how it is kept, if one does.
-pub fn roots(config: &Config) -> impl Iterator<Item = (DatasetName, Option<&Entry>)> {
+/// Every root below which something may arrive.
+pub fn roots(config: &Config) -> Vec<DatasetName> {
     let replicas = config.entries.iter().filter(|entry| entry.enabled && entry.is_replica());
-    let replicas = replicas.map(|entry| (entry.source.clone(), Some(entry)));
+    replicas.map(|entry| entry.source.clone()).chain(local_roots(config)).collect()
+}
+
+/// The roots to which this host sends itself.
+fn local_roots(config: &Config) -> impl Iterator<Item = DatasetName> {
     let senders = config.entries.iter().filter(|entry| entry.enabled && !entry.is_replica());
-    let local = senders.flat_map(|entry| &entry.destinations).filter_map(|destination| destination.local_root());
-    replicas.chain(local.map(|root| (root.clone(), config.replica_at(&root))))
+    senders.flat_map(|entry| &entry.destinations).filter_map(|destination| destination.local_root())
 }
 
 /// What the config says of a client: the entry of its root, none if this host only sends there.
@@ -58,9 +61,11 @@ pub fn known(shared: &Shared<Recv>, peer: Peer, request: &str, client: &Client) 
         Some(name) => {
             config.replica_of(name, &client.root).filter(|entry| entry.enabled).map(|entry| Some(entry.clone()))
         }
-        None => roots(&config)
-            .find(|(root, entry)| *root == client.root && entry.is_none_or(|entry| entry.enabled))
-            .map(|(_, entry)| entry.cloned()),
+        None if local_roots(&config).any(|root| root == client.root) => {
+            let entry = config.replica_at(&client.root);
+            entry.is_none_or(|entry| entry.enabled).then(|| entry.cloned())
+        }
+        None => None,
     };
     found.ok_or_else(|| {
         let why = match &client.name {

@@ -76,7 +76,7 @@ impl Part for Recv {
     }
 
     fn pools(config: &Config) -> Vec<PoolName> {
-        let mut pools: Vec<PoolName> = clients::roots(config).map(|(root, _)| root.pool()).collect();
+        let mut pools: Vec<PoolName> = clients::roots(config).iter().map(DatasetName::pool).collect();
         pools.sort();
         pools.dedup();
         pools

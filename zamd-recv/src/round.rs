@@ -94,7 +94,7 @@ impl Table {
     }
 
     fn status(&self, config: &Config, now: UnixTime) -> Vec<RecvStatus> {
-        let roots: Vec<DatasetName> = clients::roots(config).map(|(root, _)| root).collect();
+        let roots = clients::roots(config);
         let below =
             |dataset: &&Dataset| roots.iter().any(|root| dataset.name != *root && dataset.name.below(root).is_some());
         self.datasets.iter().filter(below).map(|dataset| self.status_of(config, dataset, now)).collect()

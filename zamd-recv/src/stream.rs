@@ -53,7 +53,8 @@ pub async fn attend(shared: &Rc<Shared<Recv>>, mut guest: UnixStream, peer: Peer
         }
         return;
     };
-    let outcome = match start(&entry, shared.config().prefix.clone(), guest) {
+    let prefix = shared.config().prefix.clone();
+    let outcome = match start(&entry, prefix, guest) {
         Ok(child) => receive(shared, ticket, child).await,
         Err(error) => {
             Err((Outcome::Failed(Failing::Other, format!("no process can be started for it: {error}")), None))

@@ -1,10 +1,14 @@
 //! What is done in processes of their own, and what they say to the daemon: a line of JSON each, on standard output.
 
 use crate::clear;
+use nix::{
+    errno::Errno,
+    fcntl::{FcntlArg, SpliceFFlags, fcntl, splice},
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+};
 use serde::{Deserialize, Serialize};
 use std::{
-    fs::File,
-    io::{self, Read, Write},
+    io::{self, PipeWriter, Write},
     os::fd::{AsFd, OwnedFd},
     thread,
     time::{Duration, Instant},
@@ -16,7 +20,7 @@ use zam_policy::{
 };
 use zam_protocol::recv::Failing;
 use zam_runtime::clock;
-use zam_zfs::{Open, ReceiveError, ReceiveStep, Receiver, Refusal};
+use zam_zfs::{Open, ReceiveError, ReceiveStep, Receiver, Refusal, Scope};
 
 /// What a process is started for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,8 +61,8 @@ pub enum Line {
 
 /// How often bytes are told.
 const TELL: Duration = Duration::from_secs(1);
-/// How much is moved before they are counted.
-const PIECE: u64 = 1024 * 1024;
+/// How much is moved at once, at most.
+const PIECE: i32 = 1024 * 1024;
 
 impl Task {
     pub fn to_json(&self) -> io::Result<String> {
@@ -91,7 +95,17 @@ fn receive(zfs: &impl Receiver, step: &ReceiveStep, root: &DatasetName) -> Resul
         placeholders(zfs, &step.dataset, root).map_err(cannot)?;
     }
     let stream = counted().map_err(|error| (Failing::Other, format!("cannot take the stream: {error}")))?;
-    zfs.receive(step, stream).map_err(|error| failed(&error, ""))
+    zfs.receive(step, stream).map_err(|error| match error {
+        ReceiveError::Refused(Refusal::Busy) if !step.resume && has_partial(zfs, &step.dataset) => {
+            (Failing::Partial, "what another stream has left is in the way".to_owned())
+        }
+        error => failed(&error, ""),
+    })
+}
+
+fn has_partial(zfs: &impl Receiver, dataset: &DatasetName) -> bool {
+    let facts = zfs.copy_facts(Scope::Datasets(std::slice::from_ref(dataset)));
+    facts.is_ok_and(|facts| facts.iter().any(|facts| facts.partial.is_some()))
 }
 
 /// Holds what arrived; what is dated in the future, once more, so that waiting does not make it look honest.
@@ -134,23 +148,24 @@ fn placeholders(zfs: &impl Receiver, dataset: &DatasetName, root: &DatasetName) 
     Ok(())
 }
 
-/// Standard input, counted on its way through a pipe: the kernel receives from a pipe.
+/// Standard input, counted on its way through a pipe.
 fn counted() -> io::Result<OwnedFd> {
-    let mut socket = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+    let socket = io::stdin().as_fd().try_clone_to_owned()?;
     let (out, into) = io::pipe()?;
-    let mut into = File::from(OwnedFd::from(into));
+    // It works with the small one too.
+    let _ = fcntl(&into, FcntlArg::F_SETPIPE_SZ(PIECE));
     thread::spawn(move || {
-        let (mut bytes, mut told) = (0, Instant::now());
+        let (mut bytes, mut told) = (0, None::<Instant>);
         loop {
-            // Spliced, from file to file.
-            match io::copy(&mut (&mut socket).take(PIECE), &mut into) {
+            match piece(&socket, &into) {
                 Ok(0) => break,
-                Ok(moved) => bytes += moved,
+                Ok(moved) => bytes += moved as u64,
+                Err(Errno::EINTR | Errno::EAGAIN) => continue,
                 // The receive has ended, and says why.
                 Err(_) => return,
             }
-            if told.elapsed() >= TELL {
-                told = Instant::now();
+            if told.is_none_or(|told| told.elapsed() >= TELL) {
+                told = Some(Instant::now());
                 // Without anybody to hear it there is nothing to be done.
                 let _ = say(&Line::Bytes(bytes));
             }
@@ -158,6 +173,14 @@ fn counted() -> io::Result<OwnedFd> {
         let _ = say(&Line::All(bytes));
     });
     Ok(out.into())
+}
+
+/// Moves what is there. A splice that waits for a socket keeps the pipe locked meanwhile, and whoever reads it would wait
+/// too: so the waiting is done before.
+fn piece(socket: &OwnedFd, pipe: &PipeWriter) -> nix::Result<usize> {
+    poll(&mut [PollFd::new(socket.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE)?;
+    poll(&mut [PollFd::new(pipe.as_fd(), PollFlags::POLLOUT)], PollTimeout::NONE)?;
+    splice(socket, None, pipe, None, PIECE.unsigned_abs() as usize, SpliceFFlags::SPLICE_F_NONBLOCK)
 }
 
 fn say(line: &Line) -> io::Result<()> {

@@ -1,7 +1,9 @@
-//! The two daemons and zamctl, end to end, on simulated pools: how the parts are wired. What a policy decides is tested in
+//! The daemons and zamctl, end to end, on simulated pools: how the parts are wired. What a policy decides is tested in
 //! `policy`, what ZFS does in the lab.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
+mod caller;
+mod copies;
 mod faults;
 mod orders;
 mod ticks;

@@ -79,6 +79,7 @@ impl World {
         let log = fs::File::options().create(true).append(true).open(self.path(&format!("{role}.log"))).unwrap();
         let mut command = self.command(&format!("zamd-{role}"));
         command.arg("--state-dir").arg(self.path("state")).stdin(Stdio::null()).stderr(log).stdout(Stdio::null());
+        command.env("ZAM_TEST_SILENCE_MS", "6000");
         self.daemons.push((role, command.spawn().unwrap()));
         let socket = self.path(&format!("run/{role}/status.sock"));
         wait_for("the daemon's door", || std::os::unix::net::UnixStream::connect(&socket).is_ok());
@@ -180,7 +181,7 @@ impl Drop for World {
             let _ = daemon.wait();
         }
         if std::thread::panicking() {
-            for role in ["snap", "prune"] {
+            for role in ["snap", "prune", "recv", "receive"] {
                 let log = self.log(role);
                 let last: Vec<&str> = log.lines().rev().take(25).collect();
                 eprintln!("── the end of {role}.log");
@@ -200,7 +201,7 @@ pub fn wait_for(what: &str, is_so: impl Fn() -> bool) {
 }
 
 /// A program of this workspace, which `cargo build --workspace --bins` puts beside the tests.
-fn built(program: &str) -> PathBuf {
+pub fn built(program: &str) -> PathBuf {
     let here = std::env::current_exe().unwrap();
     let path = here.parent().and_then(Path::parent).unwrap().join(program);
     assert!(
