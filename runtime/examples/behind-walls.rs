@@ -1,20 +1,29 @@
-//! Runs a command behind a role's walls: `behind-walls snap|prune COMMAND…`, for tests and the lab.
+//! Runs a command behind walls: `behind-walls snap|prune|send|recv|clearing|bare COMMAND…`, for tests and the lab.
 #![forbid(unsafe_code)]
 
-use std::{error::Error, ffi::OsString, process::ExitCode};
+use std::{error::Error, ffi::OsString, os::unix::process::CommandExt, process::Command, process::ExitCode};
 use zam_runtime::{Role, sandbox};
 
 fn main() -> ExitCode {
     let mut args = std::env::args_os().skip(1);
-    let role = match args.next().as_deref().and_then(|role| role.to_str()) {
-        Some("snap") => Role::Snap,
-        Some("prune") => Role::Prune,
+    let walls = match args.next().as_deref().and_then(|walls| walls.to_str()) {
+        Some("snap") => sandbox::install(Role::Snap),
+        Some("prune") => sandbox::install(Role::Prune),
+        Some("send") => sandbox::install(Role::Send),
+        Some("recv") => sandbox::install(Role::Recv),
+        Some("clearing") => sandbox::install_for_clearing(),
+        Some("bare") => sandbox::install_bare(),
         _ => {
-            eprintln!("behind-walls snap|prune COMMAND…");
+            eprintln!("behind-walls snap|prune|send|recv|clearing|bare COMMAND…");
             return ExitCode::from(2);
         }
     };
-    let error = sandbox::exec(role, &args.collect::<Vec<OsString>>());
-    eprintln!("behind-walls: {error} ({})", error.source().map(ToString::to_string).unwrap_or_default());
+    let command: Vec<OsString> = args.collect();
+    let why = match (walls, command.split_first()) {
+        (Ok(()), Some((program, args))) => Command::new(program).args(args).exec().to_string(),
+        (Ok(()), None) => "no command".to_owned(),
+        (Err(error), _) => format!("{error} ({})", error.source().map(ToString::to_string).unwrap_or_default()),
+    };
+    eprintln!("behind-walls: {why}");
     ExitCode::from(126)
 }

@@ -30,7 +30,7 @@ fn ioctl(role: Option<Role>, request: u64) -> i32 {
 
 #[test]
 fn each_role_has_its_own_verbs_and_no_others() {
-    for role in [Role::Snap, Role::Prune] {
+    for role in [Role::Snap, Role::Prune, Role::Send, Role::Recv] {
         let allowed: Vec<u64> = zam_runtime::role::ioctls(role).iter().map(|verb| u64::from(verb.0)).collect();
         let calls = format!(
             "join(',', map {{ syscall({}, fileno(F), 0x5a00 + $_, 0); $! + 0 }} 0..255) eq '{}' ? 1 : -1",
@@ -47,6 +47,39 @@ fn destroying_a_filesystem_is_refused_and_was_not_before() {
     assert_eq!(ioctl(None, 0x5a18), libc::ENOTTY);
     assert_eq!(ioctl(Some(Role::Snap), 0x5a18), libc::EPERM);
     assert_eq!(ioctl(Some(Role::Prune), 0x5a18), libc::EPERM);
+}
+
+#[test]
+fn what_receives_neither_destroys_nor_releases_and_what_clears_does_nothing_else() {
+    let clearing = |request: u64| {
+        let walls = std::env::current_exe().unwrap().ancestors().nth(2).unwrap().join("examples/behind-walls");
+        let call = format!("syscall({}, fileno(F), {request}, 0); print $! + 0", libc::SYS_ioctl);
+        let script = format!("open(F, '<', '/dev/null') or die; {call}");
+        let output = Command::new(walls).args(["clearing", "perl", "-e", &script]).output().unwrap();
+        String::from_utf8(output.stdout).unwrap().parse::<i32>().unwrap()
+    };
+    // RECV_NEW, HOLD; DESTROY, RELEASE, DESTROY_SNAPS, the old RECV.
+    for (request, receives, clears) in [
+        (0x5a46, libc::ENOTTY, libc::EPERM),
+        (0x5a30, libc::ENOTTY, libc::EPERM),
+        (0x5a18, libc::EPERM, libc::ENOTTY),
+        (0x5a31, libc::EPERM, libc::EPERM),
+        (0x5a3b, libc::EPERM, libc::EPERM),
+        (0x5a1b, libc::EPERM, libc::EPERM),
+    ] {
+        assert_eq!((ioctl(Some(Role::Recv), request), clearing(request)), (receives, clears), "{request:x}");
+        assert_eq!(ioctl(None, request), libc::ENOTTY);
+    }
+}
+
+#[test]
+fn what_reads_the_network_starts_no_program() {
+    let walls = std::env::current_exe().unwrap().ancestors().nth(2).unwrap().join("examples/behind-walls");
+    let run = |walls_of: &str| Command::new(&walls).args([walls_of, "true"]).output().unwrap();
+    assert!(run("recv").status.success());
+    let refused = run("bare");
+    assert_eq!(refused.status.code(), Some(126));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("not permitted"), "{refused:?}");
 }
 
 #[test]
