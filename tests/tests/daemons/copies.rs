@@ -376,3 +376,32 @@ fn what_arrived_ages_by_the_replicas_windows_and_a_date_in_the_future_displaces_
     let refused = world.zamctl(&["snapshot", "nas/zam/host/vm"]);
     assert!(String::from_utf8_lossy(&refused.stderr).contains("is a copy"), "{refused:?}");
 }
+
+#[test]
+fn bookmarks_that_no_copy_needs_go_and_all_others_stay() {
+    let config = CONFIG.replace("source = \"tank\"", "source = \"tank\"\nprune-period = \"1s\"");
+    let mut world = World::new(POOLS, &config);
+    world.admin("allow zam-prune both destroy,mount tank");
+    let (config, _) = zam_policy::config::load(&[("a.toml".into(), config)], &zam_policy::Zone::utc()).unwrap();
+    let destination = config.entries.iter().flat_map(|entry| &entry.destinations).next().unwrap().id();
+    let ours = |nth: usize| {
+        let tag = zam_policy::copy::bookmark_tag(destination, &format!("c{nth}").parse().unwrap()).unwrap();
+        format!("tank/home#{tag}")
+    };
+    for nth in 0..5 {
+        world.admin(&format!("snapshot tank/home@c{nth}\nbookmark tank/home@c{nth} {}", ours(nth)));
+    }
+    let others = ["tank/home#mine", "tank/home#zam-00000000-a"];
+    others.iter().for_each(|other| world.admin(&format!("bookmark tank/home@c0 {other}")));
+    world.start("prune");
+    let left = || {
+        let pools = zam_zfs::Open::Sim { folder: world.path("pools"), user: "nobody".to_owned() };
+        let bookmarks = pools.lister().bookmarks(&"tank".parse().unwrap()).unwrap();
+        bookmarks.iter().map(|bookmark| bookmark.name.to_string()).collect::<std::collections::BTreeSet<_>>()
+    };
+    wait_for("the end of the oldest", || left().len() <= 5);
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    let expected = (2..5).map(ours).chain(others.map(str::to_owned)).collect();
+    assert_eq!(left(), expected);
+    assert!(world.log("prune").contains(&format!("destroy {}: done", ours(0))));
+}
