@@ -68,13 +68,35 @@ mod tests {
     #[test]
     fn neither_key_has_the_verb_of_the_other_nor_may_any_destroy_a_filesystem() {
         let may = |role: Role, number| ioctls(role).iter().any(|verb| verb.0 == number);
-        for role in [Role::Snap, Role::Prune] {
-            // SET_PROP CREATE DESTROY ROLLBACK RENAME RECV SET_FSACL INHERIT_PROP CHANNEL_PROGRAM
-            for number in [0x16, 0x17, 0x18, 0x19, 0x1a, 0x1b, 0x28, 0x2b, 0x48] {
+        for role in [Role::Snap, Role::Prune, Role::Send, Role::Recv] {
+            // SET_PROP DESTROY ROLLBACK RENAME RECV SET_FSACL INHERIT_PROP CLONE CHANNEL_PROGRAM
+            for number in [0x16, 0x18, 0x19, 0x1a, 0x1b, 0x28, 0x2b, 0x42, 0x48] {
                 assert!(!may(role, number), "{role:?} {number:x}");
             }
         }
-        assert!(may(Role::Snap, 0x31) && !may(Role::Snap, 0x3b));
-        assert!(may(Role::Prune, 0x3b) && !may(Role::Prune, 0x31));
+        let only = |number, those: &[Role]| {
+            for role in [Role::Snap, Role::Prune, Role::Send, Role::Recv] {
+                assert_eq!(may(role, number), those.contains(&role), "{role:?} {number:x}");
+            }
+        };
+        // SNAPSHOT RELEASE HOLD DESTROY_SNAPS DESTROY_BOOKMARKS BOOKMARK SEND_NEW SEND_SPACE RECV_NEW CREATE
+        only(0x23, &[Role::Snap]);
+        only(0x31, &[Role::Snap]);
+        only(0x30, &[Role::Snap, Role::Recv]);
+        only(0x3b, &[Role::Prune]);
+        only(0x45, &[Role::Prune]);
+        only(0x43, &[Role::Send]);
+        only(0x40, &[Role::Send]);
+        only(0x41, &[Role::Send]);
+        only(0x46, &[Role::Recv]);
+        only(0x17, &[Role::Recv]);
+    }
+
+    #[test]
+    fn clearing_adds_one_verb_to_looking() {
+        let clear = clearing();
+        assert!(clear.iter().any(|verb| verb.0 == 0x18));
+        // Neither snapshots nor bookmarks go by it, nothing comes in, nothing is let go.
+        assert!(clear.iter().all(|verb| ![0x31, 0x3b, 0x45, 0x46, 0x17].contains(&verb.0)));
     }
 }

@@ -17,14 +17,19 @@ const CAPACITY: i32 = 1 << 20;
 /// A pipe: where to read, where to write.
 pub(crate) fn pipe() -> io::Result<(File, File)> {
     let (reader, writer) = io::pipe()?;
-    // It works with the small one too.
-    let _ = fcntl(&writer, FcntlArg::F_SETPIPE_SZ(CAPACITY));
+    widen(&writer);
     Ok((File::from(OwnedFd::from(reader)), File::from(OwnedFd::from(writer))))
+}
+
+/// Fewer turns for both ends. What is no pipe has none, and the small one works too.
+fn widen(end: impl AsFd) {
+    let _ = fcntl(end, FcntlArg::F_SETPIPE_SZ(CAPACITY));
 }
 
 /// Passes a stream on from the kernel, if its first record names the GUIDs that are meant.
 pub(crate) fn pass_on(mut kernel: File, out: OwnedFd, step: &SendStep) -> Result<(), Refusal> {
     let mut out = File::from(out);
+    widen(&out);
     let record = match first_record(&mut kernel) {
         Ok(record) => record,
         // The kernel gave up before the first record; it says why.
@@ -59,6 +64,7 @@ impl Inflow {
     /// Starts to move what comes.
     pub(crate) fn from(mut stream: File) -> io::Result<Self> {
         let (pipe, mut writer) = pipe()?;
+        widen(&stream);
         let source = stream.try_clone()?.into();
         // It ends with the stream, or, as its pipe breaks, with this value.
         std::thread::Builder::new().name("inflow".to_owned()).spawn(move || {
