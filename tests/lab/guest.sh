@@ -12,6 +12,7 @@
 #   guest.sh save STATE           save disk and memory under a name
 #   guest.sh kill                 power cut: QEMU dies by SIGKILL
 #   guest.sh boot                 cold boot of the same disk, after `kill`
+#   guest.sh link                 connect it to the instance of the same name with `-peer` behind it
 #   guest.sh down                 end it and remove its folder
 #   guest.sh status               what runs
 #
@@ -48,10 +49,16 @@ lab_qemu_args() {
         -device virtio-blk-pci,drive=root
         -netdev "user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:$port-:22"
         -device virtio-net-pci,netdev=net,romfile=
+        # A cable to the instance of the same name with `-peer` behind it, which need not be there; see guest_link.
+        -netdev "dgram,id=peer,local.type=unix,local.path=$LAB_I/net,remote.type=unix,remote.path=$(lab_peer)/net"
+        -device virtio-net-pci,netdev=peer,romfile=
         -device virtio-rng-pci
         -rtc base=utc
     )
 }
+
+# lab_peer: the folder of the instance at the other end of the cable.
+lab_peer() { if [[ $LAB_I == *-peer ]]; then echo "${LAB_I%-peer}"; else echo "$LAB_I-peer"; fi; }
 
 # --- which instance ---------------------------------------------------------------------------------------------------
 
@@ -244,6 +251,23 @@ guest_kill() {
     lab_disconnect
 }
 
+# guest_link: plugs the guest into the cable: 10.77.0.1, and 10.77.0.2 for one whose name ends in `-peer`. To be repeated after
+# `reset` and `boot`. Two machines that were woken from one state would have one address otherwise.
+guest_link() {
+    local n=1
+    lab_instance || return
+    [[ $LAB_I != *-peer ]] || n=2
+    guest_ssh "ip link set eth1 down && ip link set eth1 address 02:00:00:00:77:0$n up && ip addr replace 10.77.0.$n/24 dev eth1"
+}
+
+# guest_peer FUNCTION ARG...: one of these functions, for the guest at the other end.
+guest_peer() (
+    lab_instance || return
+    ZAM_LAB_INSTANCE=$(basename "$(lab_peer)")
+    export ZAM_LAB_INSTANCE
+    "$@"
+)
+
 # guest_boot: returns when systemd says that the machine is up.
 guest_boot() {
     lab_instance || return
@@ -280,7 +304,7 @@ guest_status() {
 if [[ ${BASH_SOURCE[0]} == "$0" ]]; then
     verb=${1:-}
     case $verb in
-    up | ssh | push | pull | reset | save | kill | boot | down | status) shift && "guest_$verb" "$@" ;;
+    up | ssh | push | pull | reset | save | kill | boot | link | down | status) shift && "guest_$verb" "$@" ;;
     *) sed -n '2,/^$/s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
     esac
 fi

@@ -149,8 +149,9 @@ scenario() { # SUITE NAME
     fi
     case $script in
     *.host.sh)
-        ZAM_LAB=$LAB_DIR ZAM_LAB_SUITE=$suite ZAM_LAB_TMP=$LAB_I timeout -k 10 "$limit" bash "$script" >>"$LOG_DIR/$name.log" 2>&1 </dev/null ||
+        ZAM_LAB=$LAB_DIR ZAM_LAB_SUITE=$suite ZAM_LAB_TMP=$LAB_I ZAM_LAB_DEB=$DEB ZAM_LAB_BIN=$BIN timeout -k 10 "$limit" bash "$script" >>"$LOG_DIR/$name.log" 2>&1 </dev/null ||
             status=$?
+        no_peer
         ;;
     *)
         # timeout on both sides: a guest that hangs must not hang us
@@ -170,10 +171,16 @@ scenario() { # SUITE NAME
     fi
 }
 
+# The second guest, where a scenario had one.
+no_peer() {
+    [[ ! -d $LAB_RUN/$ZAM_LAB_INSTANCE-peer ]] || (ZAM_LAB_INSTANCE=$ZAM_LAB_INSTANCE-peer guest_down)
+}
+
 UP=
 finish() {
     local status=$?
     trap - EXIT
+    [[ -z ${ZAM_LAB_INSTANCE:-} ]] || no_peer || true
     if [[ -n $UP && -z $KEEP ]]; then guest_down || true; fi
     exit "$status"
 }
