@@ -9,6 +9,7 @@ set -euo pipefail
 CARGO_DEB=3.8.0
 # The newest C library that Debian 12 has.
 GLIBC=2.36
+PROGRAMS=(zamd-snap zamd-prune zamd-recv zam-receive zamctl)
 
 usage() { sed -n '2,/^set/s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 OUT='' PROFILE=release
@@ -33,11 +34,11 @@ if [[ $(cargo deb --version 2>/dev/null) != "cargo-deb $CARGO_DEB" ]]; then
     env -u RUSTFLAGS cargo install cargo-deb --locked --version "$CARGO_DEB"
 fi
 
-cargo build --locked --profile "$PROFILE" --bin zamd-snap --bin zamd-prune --bin zamctl
+cargo build --locked --profile "$PROFILE" "${PROGRAMS[@]/#/--bin=}"
 BUILT=$(cargo metadata --format-version 1 --no-deps | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')/$PROFILE
 
 # Nothing but the C library, and no newer one.
-for program in zamd-snap zamd-prune zamctl; do
+for program in "${PROGRAMS[@]}"; do
     libraries=$(objdump -p "$BUILT/$program" | sed -n 's/^ *NEEDED *//p' |
         grep -vxE 'libc\.so\.6|libgcc_s\.so\.1|libm\.so\.6|ld-linux-.*\.so\.[12]' || true)
     [[ -z $libraries ]] || { echo "$program needs libraries that the package does not depend on: $libraries"; exit 1; }

@@ -117,7 +117,7 @@ pub trait Ask: RequestName + Serialize + DeserializeOwned + fmt::Debug + Send + 
 
 impl Role {
     /// Every role whose program is in the package.
-    pub const ALL: [Self; 2] = [Self::Snap, Self::Prune];
+    pub const ALL: [Self; 3] = [Self::Snap, Self::Prune, Self::Recv];
 
     /// The daemon's name, which is its unit's too.
     #[must_use]

@@ -33,3 +33,19 @@ pub fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
     found.sort();
     found
 }
+
+/// A program of this workspace, which `cargo build --workspace --bins` puts beside the tests.
+///
+/// # Panics
+/// If it is not there.
+#[must_use]
+pub fn built(program: &str) -> PathBuf {
+    let here = std::env::current_exe().unwrap_or_default();
+    let path = here.parent().and_then(Path::parent).unwrap_or(Path::new("")).join(program);
+    assert!(
+        path.exists(),
+        "{} is not there: run `cargo build --workspace --bins` first, as ./test does",
+        path.display()
+    );
+    path
+}

@@ -10,9 +10,9 @@ use std::{
     process::Command,
 };
 use zam_policy::{Zone, config::load};
-use zam_protocol::{Door, OPERATORS, Role};
+use zam_protocol::{COPIERS, Door, OPERATORS, Role};
 use zam_runtime::{args::Args, role::user};
-use zam_tests::{files, top};
+use zam_tests::{built, files, top};
 
 /// The lines `Key=value` of a unit file, each with its section.
 struct Unit(Vec<(String, String, String)>);
@@ -65,20 +65,28 @@ fn each_role_has_its_service_and_its_doors() {
         assert_eq!(service.one("Service", "User"), user(role));
         assert_eq!(service.one("Service", "Group"), user(role));
         assert_eq!(service.one("Service", "StateDirectory"), format!("zam/{}", role.folder()));
-        let doors = [(Door::Status, "status", "0666", None), (Door::Control, "control", "0660", Some(OPERATORS))];
-        for (door, name, mode, group) in doors {
-            let socket = Unit::read(&format!("{daemon}-{name}.socket"));
+        let mut sockets = Vec::new();
+        for &door in role.doors() {
+            let (mode, group) = match door {
+                Door::Status => ("0666", None),
+                Door::Control => ("0660", Some(OPERATORS)),
+                Door::Peer | Door::Stream => ("0660", Some(COPIERS)),
+            };
+            let name = format!("{daemon}-{door}.socket");
+            let socket = Unit::read(&name);
             let path = role.socket(Path::new("/run/zam"), door);
             assert_eq!(Path::new(socket.one("Socket", "ListenStream")), path);
-            assert_eq!(socket.one("Socket", "FileDescriptorName"), name);
+            assert_eq!(socket.one("Socket", "FileDescriptorName"), door.to_string());
             assert_eq!(socket.one("Socket", "SocketMode"), mode);
             assert_eq!(socket.all("Socket", "SocketGroup"), Vec::from_iter(group));
             assert_eq!(socket.one("Socket", "Service"), format!("{daemon}.service"));
-            assert!(service.one("Service", "Sockets").split(' ').any(|unit| unit == format!("{daemon}-{name}.socket")));
             // Who stops a daemon does not want the next `zamctl status` to start it again.
             assert_eq!(socket.one("Unit", "PartOf"), format!("{daemon}.service"));
-            expected.insert(format!("{daemon}-{name}.socket"));
+            sockets.push(name);
         }
+        assert_eq!(service.one("Service", "Sockets"), sockets.join(" "));
+        assert_eq!(service.one("Install", "Also"), sockets.join(" "));
+        expected.extend(sockets);
         expected.insert(format!("{daemon}.service"));
     }
     let there = files(&top().join("packaging/systemd"), "").into_iter();
@@ -92,14 +100,14 @@ fn each_role_has_its_service_and_its_doors() {
 
 #[test]
 fn no_role_is_less_confined_than_another() {
-    let [snap, prune] = Role::ALL.map(|role| {
+    let box_of = |role: Role| -> Vec<String> {
         let unit = Unit::read(&format!("{}.service", role.daemon()));
-        let own: Vec<_> = unit.0.into_iter().filter(|(section, ..)| section == "Service").collect();
-        own.into_iter()
-            .map(|(_, key, value)| format!("{key}={}", value.replace(role.folder(), "ROLE")))
-            .collect::<Vec<_>>()
-    });
-    assert_eq!(snap, prune);
+        let own = unit.0.into_iter().filter(|(section, key, _)| section == "Service" && key != "Sockets");
+        own.map(|(_, key, value)| format!("{key}={}", value.replace(role.folder(), "ROLE"))).collect()
+    };
+    for role in Role::ALL {
+        assert_eq!(box_of(role), box_of(Role::Snap), "{role}");
+    }
     let service = Unit::read("zamd-snap.service");
     for (key, value) in [
         ("CapabilityBoundingSet", ""),
@@ -125,11 +133,17 @@ fn the_users_are_those_of_the_units_and_no_role_is_an_operator() {
         let of_kind = declared.iter().filter(|line| line.starts_with(kind));
         of_kind.map(|line| line.split_whitespace().nth(1).unwrap()).collect()
     };
-    assert_eq!(names("u "), Role::ALL.map(user));
-    assert_eq!(names("g "), [OPERATORS]);
-    assert_eq!(names("u ").len() + names("g ").len(), declared.len(), "people join {OPERATORS} by an admin's hand");
+    assert_eq!(names("u "), [&Role::ALL.map(user)[..], &["zam-ssh"]].concat());
+    assert_eq!(names("g "), [COPIERS, OPERATORS]);
+    let members = declared.iter().filter(|line| line.starts_with("m "));
+    let members: Vec<Vec<&str>> = members.map(|line| line.split_whitespace().skip(1).collect()).collect();
+    // Who may bring copies; people join the operators by an admin's hand.
+    assert_eq!(members, [["zam-ssh", COPIERS]]);
+    assert_eq!(names("u ").len() + names("g ").len() + members.len(), declared.len());
     for user in declared.iter().filter(|line| line.starts_with("u ")) {
-        assert!(user.ends_with("/usr/sbin/nologin"), "{user}");
+        // sshd starts a forced command by the shell of the account.
+        let shell = if user.contains("zam-ssh") { "/bin/sh" } else { "/usr/sbin/nologin" };
+        assert!(user.ends_with(&format!("\" / {shell}")), "{user}");
         let described = user.split('"').nth(1).unwrap();
         assert!(!described.contains(':'), "systemd-sysusers takes no colon: {described}");
     }
@@ -178,8 +192,11 @@ fn the_package_has_all_that_it_names_and_every_program() {
             assert!(there, "{source} is not there");
         }
     }
-    let ours = ["zamctl".to_owned()].into_iter().chain(Role::ALL.map(|role| role.daemon().to_owned()));
+    let ours = ["zamctl", "zam-receive"].into_iter().chain(Role::ALL.map(Role::daemon)).map(str::to_owned);
     assert_eq!(programs, ours.collect());
+    let built = read("packaging/deb.sh");
+    let built = built.lines().find_map(|line| line.strip_prefix("PROGRAMS=(")?.strip_suffix(')')).unwrap();
+    assert_eq!(programs, built.split(' ').map(str::to_owned).collect());
     for script in ["postinst", "prerm", "postrm"] {
         let path = top().join("packaging/deb").join(script);
         assert!(fs::metadata(&path).unwrap().permissions().mode() & 0o111 != 0, "{script} is not executable");
@@ -189,22 +206,41 @@ fn the_package_has_all_that_it_names_and_every_program() {
 #[test]
 fn the_manual_of_a_daemon_has_its_options_and_folders() {
     for role in Role::ALL {
-        let page = read(&format!("packaging/man/{}.8", role.daemon())).replace("\\-", "-");
+        let page = manual(role.daemon());
         let command = Args::command(role, "");
         let known: BTreeSet<String> =
             command.get_arguments().filter_map(|arg| arg.get_long()).map(str::to_owned).collect();
         assert!(known.contains("simulate"));
-        let written = page.lines().filter_map(|line| line.split("\\fB--").nth(1)?.split('\\').next());
-        // In the synopsis and in the list: each once at least, and none that the program does not know.
-        let written: BTreeSet<String> = written.map(str::to_owned).collect();
         let always = ["help", "version"].map(str::to_owned);
-        assert_eq!(written, &known | &BTreeSet::from(always));
-        for word in
-            [user(role), &format!("/run/zam/{}/status.sock", role.folder()), &format!("/var/lib/zam/{}", role.folder())]
-        {
-            assert!(page.contains(word), "{role}: {word}");
+        assert_eq!(options(&page), &known | &BTreeSet::from(always), "{role}");
+        let sockets = role.doors().iter().map(|&door| role.socket(Path::new("/run/zam"), door).display().to_string());
+        let folder = format!("/var/lib/zam/{}", role.folder());
+        for word in sockets.chain([folder, user(role).to_owned()]) {
+            assert!(page.contains(&word), "{role}: {word}");
         }
     }
+}
+
+#[test]
+fn the_manual_of_zam_receive_has_its_options() {
+    let help = Command::new(built("zam-receive")).arg("--help").output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let known = help.split_whitespace().filter_map(|word| word.strip_prefix("--"));
+    let known: BTreeSet<String> = known.map(str::to_owned).collect();
+    assert!(known.contains("client"), "{help}");
+    let page = manual("zam-receive");
+    assert_eq!(options(&page), known);
+    assert!(page.contains("zam-ssh") && page.contains("/etc/zam/authorized_keys"));
+}
+
+fn manual(program: &str) -> String {
+    read(&format!("packaging/man/{program}.8")).replace("\\-", "-")
+}
+
+/// In the synopsis and in the list: each once at least.
+fn options(page: &str) -> BTreeSet<String> {
+    let written = page.lines().flat_map(|line| line.split("\\fB--").skip(1)).filter_map(|rest| rest.split('\\').next());
+    written.map(str::to_owned).collect()
 }
 
 #[test]
@@ -247,7 +283,7 @@ fn systemd_understands_every_line_of_the_units() {
     let copied = Command::new("cp").arg("-r").arg(system).arg(&units).status().unwrap();
     assert!(copied.success());
     std::os::unix::fs::symlink("usr/bin", root.path().join("bin")).unwrap();
-    for program in ["zamd-snap", "zamd-prune", "sh", "man"] {
+    for program in Role::ALL.map(Role::daemon).into_iter().chain(["sh", "man"]) {
         fs::write(programs.join(program), "#!/bin/sh\n").unwrap();
         fs::set_permissions(programs.join(program), fs::Permissions::from_mode(0o755)).unwrap();
     }
@@ -272,4 +308,31 @@ fn systemd_understands_every_line_of_the_units() {
     let bad = read("packaging/systemd/zamd-snap.service").replace("[Install]", "NoSuchKey=yes\n[Install]");
     fs::write(units.join("bad.service"), bad).unwrap();
     assert!(verify(&["bad.service".into()]).contains("NoSuchKey"), "systemd-analyze verifies nothing here");
+}
+
+/// How much of the machine a unit leaves open to what runs in it, as systemd counts: 10 is all of it.
+#[test]
+fn systemd_finds_little_exposed() {
+    if Command::new("systemd-analyze").arg("--version").output().is_err() {
+        eprintln!("SKIPPED: no systemd-analyze here");
+        return;
+    }
+    let exposed = |unit: &Path, most: &str| {
+        let judged = Command::new("systemd-analyze")
+            .args(["security", "--no-pager", "--offline=yes", &format!("--threshold={most}")])
+            .arg(unit)
+            .output()
+            .unwrap();
+        (!judged.status.success()).then(|| String::from_utf8_lossy(&judged.stdout).into_owned())
+    };
+    for role in Role::ALL {
+        // In tenths.
+        let unit = top().join(format!("packaging/systemd/{}.service", role.daemon()));
+        assert_eq!(exposed(&unit, "10"), None, "{role}");
+    }
+    // And it would have said so.
+    let folder = tempfile::tempdir().unwrap();
+    let open = folder.path().join("open.service");
+    fs::write(&open, read("packaging/systemd/zamd-snap.service").replace("ProtectSystem=strict", "")).unwrap();
+    assert!(exposed(&open, "10").is_some(), "systemd-analyze judges nothing here");
 }

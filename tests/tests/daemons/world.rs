@@ -10,6 +10,7 @@ use std::{
 };
 use tempfile::TempDir;
 use zam_names::{Dataset, DatasetName, HOLD_TAG, PoolName, SnapshotName};
+pub use zam_tests::built;
 use zam_zfs::{Lister, Open, Scope, sim::Admin};
 
 /// How long anything may take to come about on a machine that is busy with other tests.
@@ -198,18 +199,6 @@ pub fn wait_for(what: &str, is_so: impl Fn() -> bool) {
         assert!(Instant::now() < until, "waited in vain for {what}");
         sleep(Duration::from_millis(100));
     }
-}
-
-/// A program of this workspace, which `cargo build --workspace --bins` puts beside the tests.
-pub fn built(program: &str) -> PathBuf {
-    let here = std::env::current_exe().unwrap();
-    let path = here.parent().and_then(Path::parent).unwrap().join(program);
-    assert!(
-        path.exists(),
-        "{} is not there: run `cargo build --workspace --bins` first, as ./test does",
-        path.display()
-    );
-    path
 }
 
 /// Whether zam holds all of these.
