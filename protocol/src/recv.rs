@@ -30,18 +30,20 @@ pub trait Recv {
     async fn outcome(ticket: Ticket) -> Result<Option<Outcome>, Refused>;
     /// Throw away what a stream that was cut has left, so that another one can come.
     async fn clear(client: Client, path: RelPath) -> Result<(), Refused>;
+    /// How long the snapshots of a dataset would be kept that is not here yet.
+    async fn keeping(client: Client, path: RelPath, kind: Kind) -> Result<Keeping, Refused>;
 }
 
 impl Ask for RecvRequest {
     type Answer = RecvResponse;
     const ROLE: Role = Role::Recv;
     const METHODS: &'static [&'static str] =
-        &["hello", "status", "pools", "job", "greet", "list", "space", "receive", "outcome", "clear"];
+        &["hello", "status", "pools", "job", "greet", "list", "space", "receive", "outcome", "clear", "keeping"];
 
     fn need(&self) -> Need {
         match self {
             Self::Hello {} | Self::Status { .. } | Self::Pools {} | Self::Job { .. } => Need::Anybody,
-            Self::Greet { .. } | Self::List { .. } | Self::Space { .. } => Need::Peer,
+            Self::Greet { .. } | Self::List { .. } | Self::Space { .. } | Self::Keeping { .. } => Need::Peer,
             Self::Receive { .. } | Self::Outcome { .. } | Self::Clear { .. } => Need::Peer,
         }
     }
@@ -56,6 +58,7 @@ impl Ask for RecvRequest {
             Self::Receive { .. } => RecvResponse::Receive(Err(why)),
             Self::Outcome { .. } => RecvResponse::Outcome(Err(why)),
             Self::Clear { .. } => RecvResponse::Clear(Err(why)),
+            Self::Keeping { .. } => RecvResponse::Keeping(Err(why)),
         })
     }
 }

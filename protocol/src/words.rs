@@ -9,7 +9,7 @@
 
 use crate::{
     Refused,
-    recv::{Offer, Outcome, ReplicaPage, Space},
+    recv::{Keeping, Offer, Outcome, ReplicaPage, Space},
 };
 use bincode::{
     config::{Configuration, Limit, LittleEndian, Varint},
@@ -21,7 +21,7 @@ use tokio_util::{
     bytes::{Buf, BufMut, BytesMut},
     codec::{Decoder, Encoder, FramedRead, FramedWrite},
 };
-use zam_names::{DatasetName, RelPath};
+use zam_names::{DatasetName, Kind, RelPath};
 
 pub use tokio_util::bytes::Bytes;
 
@@ -72,6 +72,13 @@ pub enum Word {
         /// Of which dataset.
         path: RelPath,
     },
+    /// How long snapshots would be kept of a dataset that is not there yet: answered by [`Answer::Keeping`].
+    Keeping {
+        /// Where it would be.
+        path: RelPath,
+        /// Filesystem or volume.
+        kind: Kind,
+    },
 }
 
 /// What the receiver answers. Instead of each (but of `Still`) may come [`Answer::Refused`].
@@ -103,6 +110,8 @@ pub enum Answer {
     Refused(Refused),
     /// It takes a while; no answer to anything.
     Still,
+    /// How long snapshots would be kept.
+    Keeping(Keeping),
 }
 
 /// What goes over the wire.

@@ -151,6 +151,10 @@ impl Session<'_> {
                 let cleared = self.recv.clear(client::within(CALL * 3), self.client(), path);
                 client::act(cleared).await.map(|()| Answer::Cleared)
             }
+            Word::Keeping { path, kind } => {
+                let keeping = self.recv.keeping(client::within(CALL), self.client(), path, kind);
+                client::act(keeping).await.map(Answer::Keeping)
+            }
         };
         self.said(said).await
     }

@@ -4,10 +4,10 @@ use crate::{Recv, clear, clients, round::Wish, stream};
 use std::{rc::Rc, time::Duration};
 use tarpc::context::Context;
 use tokio::sync::oneshot;
-use zam_names::{DatasetName, PoolName, RelPath};
+use zam_names::{DatasetName, Kind, PoolName, RelPath};
 use zam_protocol::{
     Hello, JobId, JobState, Page, Peer, PoolStatus, Refused, Role,
-    recv::{self, Client, Greeting, Offer, Outcome, RecvStatus, ReplicaPage, Space, Ticket},
+    recv::{self, Client, Greeting, Keeping, Offer, Outcome, RecvStatus, ReplicaPage, Space, Ticket},
 };
 use zam_runtime::{
     audit::{self, Op},
@@ -121,5 +121,10 @@ impl recv::Recv for Desk {
         let outcome = said.as_deref().map_or(audit::Outcome::Done, audit::Outcome::Failed);
         audit::Act { uid: Some(peer.uid), ..audit::Act::new(Op::Clear, &dataset, &why, outcome) }.log();
         cleared
+    }
+
+    async fn keeping(self, _: Context, client: Client, path: RelPath, kind: Kind) -> Result<Keeping, Refused> {
+        let (_, entry) = clients::place(&self.shared, self.peer, "keeping", &client, &path, Some(kind))?;
+        Ok(entry.map_or_else(Keeping::default, |entry| Keeping::from(&entry.rule)))
     }
 }

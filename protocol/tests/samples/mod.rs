@@ -238,6 +238,7 @@ pub fn recv_requests() -> Vec<RecvRequest> {
         Q::Receive { client: client(), offer: offer() },
         Q::Outcome { ticket: Ticket(u128::MAX) },
         Q::Clear { client: client(), path: name_of("tank/home") },
+        Q::Keeping { client: client(), path: name_of("tank/home"), kind: Kind::Volume },
     ]
 }
 
@@ -267,6 +268,7 @@ pub fn recv_answers() -> Vec<RecvResponse> {
         A::Receive(Ok(Ticket(u128::MAX))),
         A::Outcome(Ok(None)),
         A::Clear(Ok(())),
+        A::Keeping(Ok(page().rows.remove(0).keeping)),
     ];
     answers.extend(outcomes().into_iter().map(|outcome| A::Outcome(Ok(Some(outcome)))));
     answers.extend(job_states().into_iter().map(A::Job));
@@ -283,6 +285,7 @@ pub fn words() -> Vec<Word> {
         Word::Receive(offer()),
         Word::Receive(Offer { from: None, raw: false, kind: Kind::Volume, resume: false, ..offer() }),
         Word::Clear { path: name_of("tank/home") },
+        Word::Keeping { path: name_of("tank/home"), kind: Kind::Filesystem },
     ]
 }
 
@@ -294,6 +297,7 @@ pub fn word_answers() -> Vec<Answer> {
         Answer::Go,
         Answer::Cleared,
         Answer::Still,
+        Answer::Keeping(page().rows.remove(0).keeping),
     ];
     answers.extend(outcomes().into_iter().map(Answer::Received));
     answers.extend(refusals().into_iter().map(Answer::Refused));
