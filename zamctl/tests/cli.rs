@@ -375,8 +375,12 @@ fn where_something_is_copied_who_copies_is_missed() {
     }
     let nowhere = stage.run("replicate --to delphi");
     assert_eq!(nowhere.code, Some(2), "{nowhere:?}");
+    // A pool of this host is received here too, whatever `replicas` says.
+    let here = Stage::with("[[managed-datasets]]\nsource = \"tank/home\"\ndestinations = [{ pool = \"usb\" }]", POOLS);
+    assert!(here.run("status").out.contains("zamd-recv does not answer"));
     let local = Stage::new();
-    assert!(!local.run("status").out.contains("zamd-send") && !local.run("plan").out.contains("zamd-send"));
+    assert!(!local.run("status").out.contains("zamd-recv") && !local.run("status").out.contains("zamd-send"));
+    assert!(!local.run("plan").out.contains("zamd-send"));
 }
 
 #[test]

@@ -99,8 +99,10 @@ impl Gathered {
     pub fn gather(session: &Session, only: Option<&DatasetName>) -> Result<Self, Failure> {
         let doors = Doors::new(session)?;
         let entries = session.config().map(|loaded| loaded.config.entries).unwrap_or_default();
-        let sends = entries.iter().any(|entry| entry.enabled && !entry.destinations.is_empty());
-        let receives = entries.iter().any(|entry| entry.enabled && entry.is_replica());
+        let mut destinations = entries.iter().filter(|entry| entry.enabled).flat_map(|entry| &entry.destinations);
+        let here = destinations.clone().any(|destination| destination.local_root().is_some());
+        let sends = destinations.next().is_some();
+        let receives = here || entries.iter().any(|entry| entry.enabled && entry.is_replica());
         let said = Said {
             snap: doors.snap_report(),
             prune: doors.prune_report(),
