@@ -221,6 +221,24 @@ fn uninstall_prints_what_takes_everything_back() {
 }
 
 #[test]
+fn what_uninstall_prints_goes_on_where_a_daemon_was_never_installed() {
+    let stage = Stage::new();
+    let said = stage.run("uninstall --print");
+    fs::write(stage.path("away.sh"), said.out).unwrap();
+    let shell = "set -eu
+        systemctl() { if [ $1 = cat ]; then [ $2 = zamd-snap.service ]; else echo systemctl \"$@\"; fi; }
+        zfs() { echo zfs \"$1\"; }
+        rm() { :; }
+        . ./away.sh";
+    let output = Command::new("sh").args(["-c", shell]).current_dir(stage.folder.path()).output().unwrap();
+    assert_eq!(
+        String::from_utf8(output.stdout).unwrap(),
+        "systemctl disable --now zamd-snap-status.socket zamd-snap-control.socket zamd-snap.service\nzfs release\n"
+    );
+    assert!(output.status.success(), "{}", output.status);
+}
+
+#[test]
 fn without_daemons_status_shows_what_it_can_and_acting_fails() {
     let stage = Stage::new();
     let status = stage.run("status");

@@ -23,6 +23,14 @@ pub struct Args {
     print: bool,
 }
 
+/// Each daemon, with the doors that would start it again.
+const UNITS: [(&str, &[&str]); 4] = [
+    ("snap", &["status", "control"]),
+    ("prune", &["status", "control"]),
+    ("send", &["status", "control"]),
+    ("recv", &["status", "control", "peer", "stream"]),
+];
+
 /// So many names on one line: far below what a shell takes.
 const BATCH: usize = 50;
 
@@ -38,13 +46,9 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Failure> {
         "# Removes zam's holds, grants and bookmarks from the pools that are imported now. Destroys no snapshot. Read it, then run it as\n\
          # root: zamctl uninstall --print | sh\n\n\
          # First the daemons, which would hold again what the policy keeps. Until then they go on: where they run now, do all\n\
-         # of this a second time, for what they take meanwhile.\n\
-         systemctl disable --now zamd-snap-status.socket zamd-snap-control.socket zamd-snap.service\n\
-         systemctl disable --now zamd-prune-status.socket zamd-prune-control.socket zamd-prune.service\n\
-         systemctl disable --now zamd-send-status.socket zamd-send-control.socket zamd-send.service\n\
-         systemctl disable --now zamd-recv-status.socket zamd-recv-control.socket zamd-recv-peer.socket \\\n    \
-             zamd-recv-stream.socket zamd-recv.service\n",
+         # of this a second time, for what they take meanwhile.\n",
     );
+    text.extend(UNITS.iter().map(|(role, sockets)| disable(role, sockets)));
     text += &holds(&*lister, &land)?;
     text += &grants(&*lister, &land)?;
     text += &bookmarks(&*lister, &land)?;
@@ -56,6 +60,14 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Failure> {
     out::print(&text)?;
     land.passed_over.iter().for_each(|line| out::remark(line));
     Ok(Outcome::Fine)
+}
+
+/// A unit that was never installed must not end a `sh -e`, before any hold is released.
+fn disable(role: &str, sockets: &[&str]) -> String {
+    let sockets: String = sockets.iter().map(|door| format!("zamd-{role}-{door}.socket ")).collect();
+    format!(
+        "systemctl cat zamd-{role}.service >/dev/null 2>&1 &&\n    systemctl disable --now {sockets}zamd-{role}.service\n"
+    )
 }
 
 fn holds(lister: &dyn Lister, land: &Land) -> Result<String, Failure> {
