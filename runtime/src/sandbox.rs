@@ -244,3 +244,61 @@ const REFUSED: [i64; 46] = [
     libc::SYS_open_by_handle_at,
     libc::SYS_fanotify_init,
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the kernel makes of a call: runs the filter as it would.
+    fn verdict(program: &BpfProgram, call: i64, second: u64) -> u32 {
+        const ARCH: u32 = if cfg!(target_arch = "x86_64") { 0xc000_003e } else { 0xc000_00b7 };
+        // seccomp_data: number, architecture, instruction pointer, six arguments.
+        let mut data = [0_u32; 16];
+        data[0] = u32::try_from(call).unwrap();
+        data[1] = ARCH;
+        data[6] = u32::try_from(second & 0xffff_ffff).unwrap();
+        data[7] = u32::try_from(second >> 32).unwrap();
+        let (mut at, mut a) = (0, 0);
+        loop {
+            let step = &program[at];
+            let jump = |yes: bool| usize::from(if yes { step.jt } else { step.jf });
+            at += 1 + match step.code {
+                0x20 => {
+                    a = data[step.k as usize / 4];
+                    0
+                }
+                0x54 => {
+                    a &= step.k;
+                    0
+                }
+                0x05 => step.k as usize,
+                0x15 => jump(a == step.k),
+                0x25 => jump(a > step.k),
+                0x35 => jump(a >= step.k),
+                0x06 => return step.k,
+                code => panic!("an instruction that is new here: {code:#x}"),
+            };
+        }
+    }
+
+    /// From inside it cannot be tried, since nothing is to be started there.
+    #[test]
+    fn what_reads_the_network_has_no_ioctl_of_zfs() {
+        let bare = filters(&[], &[libc::SYS_execve, libc::SYS_execveat]).unwrap();
+        let snap = filters(&role::ioctls(Role::Snap), &[]).unwrap();
+        let passes = |filters: &[BpfProgram; 3], call, second| {
+            filters.iter().all(|program| verdict(program, call, second) == libc::SECCOMP_RET_ALLOW)
+        };
+        for low in 0..256 {
+            assert!(!passes(&bare, libc::SYS_ioctl, ZFS_IOC_FIRST | low), "{low:x}");
+            assert!(!passes(&bare, libc::SYS_ioctl, 1 << 32 | ZFS_IOC_FIRST | low), "{low:x}");
+        }
+        // SNAPSHOT; and FIONREAD, which is not ZFS's.
+        assert!(passes(&snap, libc::SYS_ioctl, 0x5a23) && !passes(&snap, libc::SYS_ioctl, 0x5a18));
+        assert!(passes(&bare, libc::SYS_ioctl, 0x541b) && passes(&bare, libc::SYS_read, 0));
+        for call in [libc::SYS_execve, libc::SYS_execveat, libc::SYS_unshare, libc::SYS_ptrace] {
+            assert!(!passes(&bare, call, 0), "{call}");
+        }
+        assert!(passes(&snap, libc::SYS_execve, 0));
+    }
+}
