@@ -291,7 +291,8 @@ fn valid_frames() -> Vec<Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    // 2048, or eight times what PROPTEST_CASES says.
+    #![proptest_config(ProptestConfig { cases: 8 * ProptestConfig::default().cases, ..ProptestConfig::default() })]
 
     #[test]
     fn noise_never_panics(stream in proptest::collection::vec(any::<u8>(), 0..200)) {

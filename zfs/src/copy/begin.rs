@@ -150,6 +150,7 @@ impl Begin {
 mod tests {
     use super::*;
     use pretty_assertions::assert_eq;
+    use proptest::prelude::*;
 
     const TO: Guid = Guid(0x1111_2222_3333_4444);
     const BASE: Guid = Guid(7);
@@ -233,5 +234,30 @@ mod tests {
         let mut long = begin(RAW);
         long.payload = MAX_PAYLOAD + 1;
         assert!(long.check(&announced(true, false, Some(BASE))).unwrap_err().starts_with("too much"));
+    }
+
+    proptest! {
+        #[test]
+        fn what_passes_is_what_was_announced(
+            changes in proptest::collection::vec((0_usize..64, any::<u8>()), 0..4),
+            noise in proptest::collection::vec(any::<u8>(), LENGTH),
+            bits: u64,
+        ) {
+            let good = begin(COMPRESSED).record("tank/source@x");
+            let mut changed = good;
+            changes.into_iter().for_each(|(at, byte)| changed[at] = byte);
+            let mut other = good;
+            other[16..24].copy_from_slice(&(SINGLE | bits << 2).to_ne_bytes());
+            for record in [changed, other, Record::try_from(noise).unwrap()] {
+                let Ok(begin) = Begin::read(&record) else { continue };
+                if begin.check(&step()).is_ok() {
+                    // Type, payload, magic; kind; both GUIDs. Of the features, none that is not known.
+                    prop_assert!(record[..16] == good[..16] && record[32..36] == good[32..36]);
+                    prop_assert!(record[40..56] == good[40..56] && begin.version & 3 == SINGLE);
+                    prop_assert_eq!(begin.version >> 2 & !(KNOWN_FEATURES & !RAW & !RESUMING), 0);
+                    prop_assert_eq!(begin.flags & CLONE, 0);
+                }
+            }
+        }
     }
 }

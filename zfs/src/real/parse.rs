@@ -191,6 +191,7 @@ fn rows<const COLUMNS: usize, T>(text: &str, read: impl Fn(Row<'_, COLUMNS>) -> 
 mod tests {
     use super::*;
     use pretty_assertions::assert_eq;
+    use proptest::{collection::vec, prelude::*, sample::select};
 
     // All texts as OpenZFS wrote them, but for the bad ones.
 
@@ -273,5 +274,83 @@ mod tests {
         assert!(details("tank/a@x\t1\t11\t1795333699\t0\t2\tmaybe\t-\n").unwrap_err().why.contains("defer_destroy"));
         assert!(datasets("tank\t1\tsnapshot\t1\t0\t-\n").unwrap_err().why.contains("as type"));
         assert!(datasets("tank\t1\tvolume\t1\t0\t-\ntank/a\t1\tvolume\t1\t0\n").is_err(), "one form per listing");
+    }
+
+    /// Lines as above, and pieces that do not belong.
+    const PIECES: &[&str] = &[
+        "tank\tONLINE\t301575168\t0\n",
+        "tank/vol\t238576639905969955\tvolume\t10498048\t16\t1795333700\n",
+        "tank/a@x\t16657821226952965536\t11\n",
+        "tank/a@x\t16657821226952965536\t11\t1795333699\t0\t2\toff\t-\n",
+        "tank/a@x\tzam\tSun Nov 22 07:48 2026\n",
+        "tank/a\t1-11ddb56bb1-110-78\toff\t-\t1000\t0\n",
+        "tank/a",
+        "@x",
+        "#x",
+        "\t",
+        "\n",
+        "\r",
+        "\0",
+        "-",
+        "-1",
+        "18446744073709551615",
+        "18446744073709551616",
+        "on",
+        "filesystem",
+        ",",
+        "é",
+        " ",
+    ];
+
+    /// Either all of it is understood, a row for each line, or it is an error with a line of it.
+    fn survive(text: &str) {
+        fn rows<T>(text: &str, found: Result<Vec<T>, Bad>) -> Vec<T> {
+            match found {
+                Ok(rows) => {
+                    assert_eq!(rows.len(), text.matches('\n').count(), "{text:?}");
+                    rows
+                }
+                Err(bad) => {
+                    assert!(text.contains(&bad.line), "{bad:?}");
+                    Vec::new()
+                }
+            }
+        }
+        rows(text, pools(text));
+        rows(text, datasets(text));
+        rows(text, bookmarks(text));
+        rows(text, copy_facts(text));
+        for (line, (name, ..)) in text.lines().zip(rows(text, snapshots(text))) {
+            assert!(line.starts_with(&format!("{name}\t")), "{text:?}");
+        }
+        for (line, (name, ..)) in text.lines().zip(rows(text, details(text))) {
+            assert!(line.starts_with(&format!("{name}\t")), "{text:?}");
+        }
+        for (line, (name, _)) in text.lines().zip(rows(text, holds(text))) {
+            assert!(line.starts_with(&format!("{name}\t")), "{text:?}");
+        }
+        let dataset = "tank/a".parse().unwrap();
+        if let Err(bad) = crate::real::grants::grants(text, &dataset) {
+            assert!(text.contains(&bad.line), "{bad:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_listing_is_understood_or_an_error(
+            text in ".*",
+            pieces in vec(select(PIECES), 0..12),
+            nth in 0_usize..6,
+            changes in vec((any::<prop::sample::Index>(), select(PIECES)), 0..3),
+        ) {
+            survive(&text);
+            survive(&pieces.concat());
+            let mut changed = PIECES[nth].repeat(2);
+            for (at, piece) in changes {
+                let ends: Vec<usize> = (0..=changed.len()).filter(|at| changed.is_char_boundary(*at)).collect();
+                changed.insert_str(ends[at.index(ends.len())], piece);
+            }
+            survive(&changed);
+        }
     }
 }
