@@ -17,8 +17,8 @@ pub trait Send {
     async fn job(id: JobId) -> Result<JobState, Refused>;
     /// Send now, without waiting for the period.
     async fn replicate(order: ReplicateOrder) -> Result<JobId, Refused>;
-    /// Leave the replica's branch aside and go on from what both sides have.
-    async fn rotate(dataset: DatasetName, to: String) -> Result<JobId, Refused>;
+    /// What the replica's admin has to type to leave its branch aside and go on from what both sides have.
+    async fn rotate(dataset: DatasetName, to: String) -> Result<Vec<String>, Refused>;
     /// What would be sent of a dataset now.
     async fn plan(dataset: DatasetName) -> Result<Vec<PlannedCopy>, Refused>;
 }

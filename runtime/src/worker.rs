@@ -22,9 +22,11 @@ use zam_names::PoolName;
 mod aside;
 mod child;
 mod frame;
+mod helper;
 
 pub use aside::Aside;
 pub use child::{end_with_parent, serve};
+pub use helper::Helper;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -187,7 +189,7 @@ impl<Req: Serialize, Ans: DeserializeOwned> Worker<Req, Ans> {
         if hanging > MOST_HANGING {
             return Err(WorkerError::Silent { pool, for_long: since.elapsed(), hanging });
         }
-        Running::start(&self.program, &self.args).map_err(|source| WorkerError::Start { pool, source })
+        Running::start(&self.program, &self.args, Stdio::null()).map_err(|source| WorkerError::Start { pool, source })
     }
 
     /// Kills the worker and what it started; what does not die is abandoned, and counted.
@@ -216,14 +218,14 @@ impl<Req: Serialize, Ans: DeserializeOwned> Worker<Req, Ans> {
 }
 
 impl Running {
-    fn start(program: &OsString, args: &[OsString]) -> io::Result<Self> {
+    fn start(program: &OsString, args: &[OsString], output: Stdio) -> io::Result<Self> {
         let (ours, theirs) = StdStream::pair()?;
         ours.set_nonblocking(true)?;
         let stream = UnixStream::from_std(ours)?;
         let child = Command::new(program)
             .args(args)
             .stdin(Stdio::from(OwnedFd::from(theirs)))
-            .stdout(Stdio::null())
+            .stdout(output)
             .process_group(0)
             .kill_on_drop(true)
             .spawn()?;
@@ -282,7 +284,7 @@ mod tests {
     async fn no_worker_is_started_while_three_hang() {
         let mut worker = sleeper();
         for _ in 0..=MOST_HANGING {
-            worker.abandoned.push(Running::start(&worker.program, &worker.args).unwrap());
+            worker.abandoned.push(Running::start(&worker.program, &worker.args, Stdio::null()).unwrap());
         }
         let error = worker.ask(&String::new(), Duration::from_millis(10)).await.unwrap_err();
         assert!(matches!(error, WorkerError::Silent { hanging: 3, .. }), "{error}");

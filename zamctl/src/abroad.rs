@@ -34,7 +34,7 @@ impl<'a> Abroad<'a> {
         for entry in config.entries.iter().filter(|entry| entry.enabled) {
             for destination in &entry.destinations {
                 let Some(name) = name(destination) else { continue };
-                if named.is_some_and(|named| !is_called(destination, &name, named)) {
+                if named.is_some_and(|named| !destination.is_called(named)) {
                     continue;
                 }
                 match places.iter_mut().find(|place| place.name == name) {
@@ -58,13 +58,13 @@ impl<'a> Abroad<'a> {
     #[must_use]
     pub fn is_known(config: &Config, named: &str) -> bool {
         let mut destinations = config.entries.iter().flat_map(|entry| &entry.destinations);
-        destinations.any(|destination| name(destination).is_some_and(|name| is_called(destination, &name, named)))
+        destinations.any(|destination| destination.is_called(named))
     }
 
     /// As ssh knows the host; none: it is this one.
     #[must_use]
     pub fn host(&self) -> Option<&str> {
-        self.destination().remote_host.as_deref().map(host)
+        self.destination().host()
     }
 
     /// As whom ssh logs in there.
@@ -169,23 +169,7 @@ fn here() -> String {
 }
 
 fn name(destination: &Destination) -> Option<String> {
-    match &destination.remote_host {
-        Some(remote) => Some(host(remote).to_owned()),
-        None => destination.local_root().map(|root| root.to_string()),
-    }
-}
-
-/// What ssh is told, less the user in front of it.
-fn host(remote: &str) -> &str {
-    remote.rsplit_once('@').map_or(remote, |(_, host)| host)
-}
-
-fn is_called(destination: &Destination, name: &str, named: &str) -> bool {
-    let pool = || destination.local_root().is_some_and(|root| root.pool().as_str() == named);
-    name == named
-        || destination.id().to_string() == named
-        || destination.remote_host.as_deref() == Some(named)
-        || pool()
+    destination.host().map(str::to_owned).or_else(|| destination.local_root().map(|root| root.to_string()))
 }
 
 #[cfg(test)]

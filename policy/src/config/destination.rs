@@ -85,6 +85,23 @@ impl Destination {
         DestinationId(text.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)))
     }
 
+    /// The host, less a user in front of it; none: this one.
+    #[must_use]
+    pub fn host(&self) -> Option<&str> {
+        let remote = self.remote_host.as_deref()?;
+        Some(remote.rsplit_once('@').map_or(remote, |(_, host)| host))
+    }
+
+    /// Whether people call it so: by its host, or on this host by its root or pool; or by its id.
+    #[must_use]
+    pub fn is_called(&self, name: &str) -> bool {
+        let root = self.local_root();
+        self.host() == Some(name)
+            || self.remote_host.as_deref() == Some(name)
+            || root.is_some_and(|root| root.as_str() == name || root.pool().as_str() == name)
+            || self.id().to_string() == name
+    }
+
     /// Whether it is on this host.
     #[must_use]
     pub fn is_local(&self) -> bool {

@@ -212,7 +212,7 @@ pub fn send_answers() -> Vec<SendResponse> {
         A::Status(Page { rows: vec![row], next: Some(name_of("tank/home")) }),
         A::Pools(pools()),
         A::Replicate(Ok(JobId(1))),
-        A::Rotate(Ok(JobId(2))),
+        A::Rotate(Ok(vec!["zfs promote nas/a".into()])),
         A::Plan(Ok(vec![planned, stuck])),
     ];
     answers.extend(job_states().into_iter().map(A::Job));

@@ -6,5 +6,6 @@ mod caller;
 mod copies;
 mod faults;
 mod orders;
+mod sending;
 mod ticks;
 mod world;

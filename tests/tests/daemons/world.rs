@@ -81,9 +81,29 @@ impl World {
         let mut command = self.command(&format!("zamd-{role}"));
         command.arg("--state-dir").arg(self.path("state")).stdin(Stdio::null()).stderr(log).stdout(Stdio::null());
         command.env("ZAM_TEST_SILENCE_MS", "6000");
+        if self.path("ssh").exists() {
+            command.env("ZAM_TEST_SSH", self.path("ssh"));
+        }
         self.daemons.push((role, command.spawn().unwrap()));
         let socket = self.path(&format!("run/{role}/status.sock"));
         wait_for("the daemon's door", || std::os::unix::net::UnixStream::connect(&socket).is_ok());
+    }
+
+    /// What zamd-send takes for ssh: a shell script. `receive` in it starts zam-receive for the host that is called.
+    pub fn ssh(&self, script: &str) {
+        use std::os::unix::fs::PermissionsExt;
+        let path = self.path("ssh");
+        let (receive, run, log) = (built("zam-receive"), self.path("run"), self.path("receive.log"));
+        let head = format!(
+            "#!/bin/sh\nfor host; do :; done\nreceive() {{ exec {} --client host --root nas/zam/$host --stderr --runtime-dir {} 2>>{}; }}\n",
+            receive.display(),
+            run.display(),
+            log.display()
+        );
+        // As a whole: a script that is being written cannot be run.
+        fs::write(self.path("ssh.new"), head + script).unwrap();
+        fs::set_permissions(self.path("ssh.new"), fs::Permissions::from_mode(0o755)).unwrap();
+        fs::rename(self.path("ssh.new"), path).unwrap();
     }
 
     /// The process of a daemon.
@@ -182,7 +202,7 @@ impl Drop for World {
             let _ = daemon.wait();
         }
         if std::thread::panicking() {
-            for role in ["snap", "prune", "recv", "receive"] {
+            for role in ["snap", "prune", "send", "recv", "receive"] {
                 let log = self.log(role);
                 let last: Vec<&str> = log.lines().rev().take(25).collect();
                 eprintln!("── the end of {role}.log");

@@ -40,8 +40,8 @@ pub struct Args {
     prune: bool,
     /// Leave the replica's branch aside, by another name, and go on from what both sides have, so that nothing is sent again
     ///
-    /// For a replica that has diverged; `zamctl status` says which. Where zam lacks the right, what the replica's admin has
-    /// to type is printed instead.
+    /// For a replica that has diverged; `zamctl status` says which. No role of zam may rename, clone or promote: it prints what
+    /// the replica's admin has to type.
     #[arg(long, requires_all = ["dataset", "to"], conflicts_with_all = ["recursive", "full", "prune"])]
     rotate: bool,
 }
@@ -59,17 +59,15 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Failure> {
     }
     let doors = Doors::new(session)?;
     let send = doors.send(Door::Control)?;
-    let job = match (&args.dataset, &args.to) {
-        (Some(dataset), Some(to)) if args.rotate => {
-            doors.wait(client::act(send.rotate(client::soon(), dataset.clone(), to.clone())))?
-        }
-        _ => {
-            let reach = if args.recursive { Reach::Below } else { Reach::Only };
-            let order = ReplicateOrder { dataset: args.dataset.clone(), reach, to: args.to.clone(), full: args.full };
-            doors.wait(client::act(send.replicate(client::soon(), order)))?
-        }
-    };
-    if !args.wait && !args.rotate {
+    if let (true, Some(dataset), Some(to)) = (args.rotate, &args.dataset, &args.to) {
+        let lines = doors.wait(client::act(send.rotate(client::soon(), dataset.clone(), to.clone())))?;
+        out::print(&lines.iter().map(|line| format!("{line}\n")).collect::<String>())?;
+        return Ok(Outcome::Fine);
+    }
+    let reach = if args.recursive { Reach::Below } else { Reach::Only };
+    let order = ReplicateOrder { dataset: args.dataset.clone(), reach, to: args.to.clone(), full: args.full };
+    let job = doors.wait(client::act(send.replicate(client::soon(), order)))?;
+    if !args.wait {
         out::print("zamd-send was told; `zamctl status` shows how far it is\n")?;
         return Ok(Outcome::Fine);
     }

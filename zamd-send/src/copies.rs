@@ -1,0 +1,209 @@
+//! How each copy stands: what the status shows, what must be remembered, when it is due.
+
+use crate::{Send, place::Place};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use zam_names::{Bookmark, Dataset, DatasetName, Guid, PoolName, RelPath, UnixTime};
+use zam_policy::{
+    config::{Config, Destination, DestinationId, Entry, Match},
+    schedule::{Possible, Task, next_possible, share_of_splay},
+};
+use zam_protocol::{
+    recv::{Keeping, ReplicaRow},
+    send::{CopyState, CopyStatus},
+};
+use zam_runtime::keeper::{Shared, chain};
+use zam_zfs::{CopyFacts, Shape};
+
+/// Names a copy.
+pub type Key = (DatasetName, DestinationId);
+
+/// What a pool of sources was last seen to have.
+#[derive(Default)]
+pub struct Table {
+    /// Its datasets.
+    pub datasets: Vec<Dataset>,
+    /// Their bookmarks.
+    pub bookmarks: BTreeMap<DatasetName, Vec<Bookmark>>,
+    /// What else copying must know of them.
+    pub facts: BTreeMap<DatasetName, CopyFacts>,
+}
+
+/// What a place last said that it has.
+pub struct Remote {
+    /// Below what all paths lie.
+    pub root: DatasetName,
+    /// What is there.
+    pub rows: BTreeMap<RelPath, ReplicaRow>,
+    /// How long it would keep what is not there yet, or why it takes none.
+    pub keeping: BTreeMap<RelPath, Result<Keeping, String>>,
+    /// Whether nothing may arrive any more.
+    pub retired: bool,
+}
+
+/// A copy, as long as the daemon runs.
+pub struct Copy {
+    /// As the status shows it.
+    pub status: CopyStatus,
+    /// When it was last looked at.
+    pub tried: Option<UnixTime>,
+    /// After a failure: not before.
+    pub retry: Option<UnixTime>,
+    /// How often it failed in a row.
+    pub failures: u32,
+    /// What it left there cannot be continued from here: it is thrown away first.
+    pub clear: bool,
+}
+
+/// What is remembered of every copy, by the dataset's GUID, so that a rename loses nothing.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Notes {
+    /// By dataset and destination.
+    #[serde(default)]
+    pub copies: BTreeMap<Guid, BTreeMap<DestinationId, Noted>>,
+}
+
+/// What is remembered of a copy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Noted {
+    /// Where it lies.
+    pub path: RelPath,
+    /// Whether its streams are raw, which must never change.
+    pub raw: bool,
+    /// How blocks travel, which must not change either.
+    pub shape: Shape,
+    /// When a run for it last ended well.
+    pub last: Option<UnixTime>,
+}
+
+/// A dataset and one of the destinations that its entry names.
+#[derive(Clone, Copy)]
+pub struct Item<'a> {
+    pub dataset: &'a Dataset,
+    pub entry: &'a Entry,
+    pub destination: &'a Destination,
+}
+
+impl Item<'_> {
+    pub fn key(&self) -> Key {
+        (self.dataset.name.clone(), self.destination.id())
+    }
+
+    /// Where it lies at its destination, if that is known without asking there.
+    pub fn path(&self) -> Option<RelPath> {
+        self.destination.relative(self.entry, &self.dataset.name)
+    }
+}
+
+/// Each dataset of a pool with each of its destinations.
+pub fn items<'a>(config: &'a Config, table: &'a Table) -> impl Iterator<Item = Item<'a>> {
+    table.datasets.iter().flat_map(move |dataset| {
+        let entry = match config.sender_for(&dataset.name, dataset.kind) {
+            Match::Entry(entry) => Some(entry),
+            _ => None,
+        };
+        let destinations = entry.into_iter().flat_map(|entry| entry.destinations.iter().map(move |to| (entry, to)));
+        destinations.map(move |(entry, destination)| Item { dataset, entry, destination })
+    })
+}
+
+/// When a copy is due.
+pub fn due(shared: &Shared<Send>, item: Item<'_>, now: UnixTime) -> Option<UnixTime> {
+    let period = item.entry.replication_period?;
+    let copies = shared.common.copies.borrow();
+    let copy = copies.get(&item.key());
+    // A moment behind the tick of the same period, whose snapshot is to go along.
+    let behind = (period.approximate_seconds() / 10).clamp(0, BEHIND);
+    let splay = share_of_splay(item.entry.splay, &shared.host) + behind;
+    let task = Task { period, splay, last: copy.and_then(|copy| copy.tried) };
+    match next_possible(&task, now, item.entry.rule.zone.calendar(), None) {
+        Possible::At(at) => Some(copy.and_then(|copy| copy.retry).map_or(at, |retry| at.max(retry))),
+        Possible::Waits(_) => None,
+    }
+}
+
+/// The status of a dataset's copies, as they stand now.
+pub fn rows(shared: &Shared<Send>, pool: &PoolName, dataset: &DatasetName) -> Vec<CopyStatus> {
+    let config = shared.config();
+    let tables = shared.common.tables.borrow();
+    let Some(table) = tables.get(pool) else { return Vec::new() };
+    let copies = shared.common.copies.borrow();
+    let of = |item: Item<'_>| match copies.get(&item.key()) {
+        Some(copy) => copy.status.clone(),
+        None => begun(shared, item),
+    };
+    items(&config, table).filter(|item| item.dataset.name == *dataset).map(of).collect()
+}
+
+/// Changes how a copy stands.
+pub fn change(shared: &Shared<Send>, item: Item<'_>, change: impl FnOnce(&mut Copy)) {
+    let mut copies = shared.common.copies.borrow_mut();
+    let copy = copies.entry(item.key()).or_insert_with(|| Copy {
+        status: begun(shared, item),
+        tried: None,
+        retry: None,
+        failures: 0,
+        clear: false,
+    });
+    change(copy);
+}
+
+/// The same by its name, where it stands already.
+pub fn touch(shared: &Shared<Send>, key: &Key, change: impl FnOnce(&mut Copy)) {
+    if let Some(copy) = shared.common.copies.borrow_mut().get_mut(key) {
+        change(copy);
+    }
+}
+
+/// A copy that nobody has looked at since the daemon started.
+fn begun(shared: &Shared<Send>, item: Item<'_>) -> CopyStatus {
+    let noted = noted(shared, item.dataset.guid, item.destination.id());
+    let path = item.path().map(|path| path.to_string()).or_else(|| noted.as_ref().map(|noted| noted.path.to_string()));
+    let by_hand = item.entry.replication_period.is_none();
+    let why = if by_hand { "for `zamctl replicate`: it has no replication-period" } else { "for its first look there" };
+    CopyStatus {
+        id: item.destination.id().to_string(),
+        host: item.destination.host().map(str::to_owned),
+        path: shown(item.destination, path.as_deref().unwrap_or(item.dataset.name.as_str())),
+        last: noted.and_then(|noted| noted.last),
+        newest: None,
+        lag_snapshots: 0,
+        lag_bytes: None,
+        state: CopyState::Waiting { why: why.to_owned(), until: None },
+        problems: Vec::new(),
+    }
+}
+
+/// The path as people find it: on this host with its root.
+pub fn shown(destination: &Destination, path: &str) -> String {
+    destination.local_root().map_or_else(|| path.to_owned(), |root| format!("{root}/{path}"))
+}
+
+/// What is remembered of a copy.
+pub fn noted(shared: &Shared<Send>, dataset: Guid, to: DestinationId) -> Option<Noted> {
+    shared.common.notes.get()?.borrow().get().copies.get(&dataset)?.get(&to).cloned()
+}
+
+/// Remembers it; [`save`] writes it down.
+pub fn note(shared: &Shared<Send>, dataset: Guid, to: DestinationId, noted: Noted) {
+    if let Some(store) = shared.common.notes.get() {
+        store.borrow_mut().get_mut().copies.entry(dataset).or_default().insert(to, noted);
+    }
+}
+
+/// Writes down what is remembered.
+///
+/// # Errors
+/// If it cannot be written: then nothing may be sent that rests on it.
+pub fn save(shared: &Shared<Send>) -> Result<(), String> {
+    let store = shared.common.notes.get().ok_or("there are none")?;
+    store.borrow_mut().save().map_err(|error| chain(&error))
+}
+
+/// A copy's destination, for people.
+pub fn name_of(place: &Place, path: &str) -> String {
+    place.host().map_or_else(|| path.to_owned(), |host| format!("{host}:{path}"))
+}
+
+/// Seconds behind the start of a period, so that the snapshot that zamd-snap takes then is there.
+const BEHIND: i64 = 5;

@@ -1,0 +1,397 @@
+//! One session that sends: the streams of one dataset after the other, the next one made while the last is received.
+
+use crate::{
+    Send, copies,
+    copies::Key,
+    maker::{Maker, PIECE, read_now},
+    pace::{Meter, Pace},
+    plan::{Manner, Step},
+    session::{STALL, Session, Trouble},
+    ticket::Ticket,
+};
+use std::{
+    cell::Cell,
+    collections::VecDeque,
+    io,
+    rc::Rc,
+    time::{Duration, Instant},
+};
+use tokio_util::bytes::{Bytes, BytesMut};
+use zam_names::{Bookmark, Dataset, DatasetName, RelPath, UnixTime};
+use zam_policy::config::DestinationId;
+use zam_protocol::{
+    Refused,
+    recv::{Failing, Offer, Outcome},
+    send::{CopyState, Progress},
+    words::{Answer, Frame, Word},
+};
+use zam_runtime::{
+    audit::{Act, Op, Outcome as Told},
+    keeper::Shared,
+};
+
+/// How long nothing moves before the other side hears that this one is there.
+const BEAT: Duration = Duration::from_secs(30);
+/// So many streams are not confirmed at most: one that is received, one that follows it.
+const AHEAD: usize = 2;
+
+/// What is to be sent of one dataset to one place.
+pub struct Job {
+    pub key: Key,
+    pub dataset: Dataset,
+    pub to: DestinationId,
+    pub path: RelPath,
+    /// Where it goes, for people.
+    pub name: String,
+    pub manner: Manner,
+    /// Whether it is not there yet, so that what is below it must wait.
+    pub first: Rc<Cell<bool>>,
+    pub steps: VecDeque<Step>,
+    /// How many there were.
+    pub of: usize,
+    /// Its bytes, as far as ZFS could tell, once that was asked; as many as there are steps left.
+    pub bytes: Option<VecDeque<Option<u64>>>,
+    /// The bookmarks that it has.
+    pub bookmarks: Vec<Bookmark>,
+    pub pace: Rc<Pace>,
+    /// Whether streams are packed.
+    pub packs: bool,
+    /// Who asked for it.
+    pub tickets: Vec<Rc<Ticket>>,
+    pub started: UnixTime,
+}
+
+/// Why a job did not come to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The session is of no use any more.
+    #[error("{0}")]
+    Lost(String),
+    /// The other side refuses this one.
+    #[error("{0}")]
+    Refused(Refused),
+    /// What became of its stream there.
+    #[error("{1}")]
+    Failed(Failing, String),
+    /// ZFS here refuses.
+    #[error("{0}")]
+    Here(String),
+    /// There is no room for it.
+    #[error("no room there: it takes about {need} bytes, and {there} are left")]
+    NoRoom {
+        /// As estimated.
+        need: u64,
+        /// As the replica says.
+        there: u64,
+    },
+}
+
+impl Failure {
+    /// Whether what a cut stream has left there is of no use, as far as this side can tell.
+    pub fn clears(&self) -> bool {
+        matches!(self, Self::Here(_) | Self::Failed(Failing::Partial | Failing::Stream, _))
+    }
+}
+
+impl From<Trouble> for Failure {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Lost(why) => Self::Lost(why),
+            Trouble::Refused(refused) => Self::Refused(refused),
+        }
+    }
+}
+
+/// What sends.
+pub struct Lane {
+    pub session: Session,
+    maker: Maker,
+    /// The streams that are on their way, the oldest first.
+    open: VecDeque<Step>,
+    buffer: BytesMut,
+    /// Whether what is being received there goes on although this side is in the middle of a stream.
+    cut: bool,
+}
+
+impl Lane {
+    pub fn new(session: Session) -> Self {
+        Self { session, maker: Maker::default(), open: VecDeque::new(), buffer: BytesMut::new(), cut: false }
+    }
+
+    /// Sends a job's streams, until all are there or `others` says that it was long enough. Gives whether all are there.
+    pub async fn work(
+        &mut self,
+        shared: &Shared<Send>,
+        job: &mut Job,
+        others: impl Fn() -> bool,
+    ) -> Result<bool, Failure> {
+        let done = self.steps(shared, job, others).await;
+        if done.is_err() {
+            self.settle(shared, job).await?;
+        }
+        done
+    }
+
+    async fn steps(
+        &mut self,
+        shared: &Shared<Send>,
+        job: &mut Job,
+        others: impl Fn() -> bool,
+    ) -> Result<bool, Failure> {
+        self.estimate(shared, job).await?;
+        while let Some(step) = job.steps.front().cloned() {
+            if others() {
+                break;
+            }
+            let bytes = job.bytes.as_ref().and_then(|bytes| bytes.front().copied()).flatten();
+            if self.open.is_empty() && step.resume.is_none() {
+                self.room(bytes).await?;
+            }
+            self.mark(job, &step).await?;
+            while self.open.len() >= AHEAD {
+                self.confirm(shared, job).await?;
+            }
+            self.send(shared, job, &step, bytes.unwrap_or_default()).await?;
+            job.steps.pop_front();
+            job.bytes.as_mut().map(VecDeque::pop_front);
+        }
+        while !self.open.is_empty() {
+            self.confirm(shared, job).await?;
+        }
+        Ok(job.steps.is_empty())
+    }
+
+    /// Asks ZFS about how much there is to be sent.
+    async fn estimate(&mut self, shared: &Shared<Send>, job: &mut Job) -> Result<(), Failure> {
+        if job.bytes.is_some() {
+            return Ok(());
+        }
+        let dataset = &job.dataset.name;
+        let orders = job.steps.iter().map(|step| step.order(dataset, job.manner)).collect::<Result<Vec<_>, _>>();
+        let orders = orders.map_err(|error| Failure::Here(error.to_string()))?;
+        let bytes = self.maker.estimate(orders).await.map_err(Failure::Here)?;
+        let all = bytes.iter().copied().sum::<Option<u64>>();
+        copies::touch(shared, &job.key, |copy| copy.status.lag_bytes = all);
+        job.bytes = Some(bytes.into());
+        Ok(())
+    }
+
+    /// Looks whether there is room for what comes next.
+    async fn room(&mut self, need: Option<u64>) -> Result<(), Failure> {
+        // What is small is not worth a question: the stream itself tells.
+        let Some(need) = need.filter(|need| *need > PIECE as u64) else { return Ok(()) };
+        let there = self.session.space().await?;
+        if need > there { Err(Failure::NoRoom { need, there }) } else { Ok(()) }
+    }
+
+    /// Leaves the bookmarks that must be there before a step begins.
+    async fn mark(&mut self, job: &mut Job, step: &Step) -> Result<(), Failure> {
+        let here = |error: zam_names::NameError| Failure::Here(error.to_string());
+        let marks = step.marks(&job.dataset.name, &job.bookmarks, job.to).map_err(here)?;
+        if marks.is_empty() {
+            return Ok(());
+        }
+        let why = format!("of what {} gets", job.name);
+        let batch = self.maker.mark(marks.clone()).await.map_err(Failure::Here)?;
+        for name in &batch.done {
+            Act::new(Op::Bookmark, name, &why, Told::Done).log();
+            let of = |snapshot: &&zam_names::Snapshot| {
+                marks.iter().any(|(target, mark)| mark == name && target.guid == snapshot.guid)
+            };
+            if let Some(snapshot) = job.dataset.snapshots.iter().find(of) {
+                let (guid, createtxg) = (snapshot.guid, snapshot.createtxg);
+                job.bookmarks.push(Bookmark { name: name.clone(), guid, createtxg });
+            }
+        }
+        match batch.failed.first() {
+            None => Ok(()),
+            Some(failed) => {
+                let refused = failed.why.to_string();
+                Act::new(Op::Bookmark, &failed.what, &why, Told::Failed(&refused)).log();
+                Err(Failure::Here(format!("no bookmark can be left of {}: {refused}{}", step.to.tag, hint(&failed.why))))
+            }
+        }
+    }
+
+    /// Announces a stream and passes it on, to its end.
+    async fn send(&mut self, shared: &Shared<Send>, job: &Job, step: &Step, bytes: u64) -> Result<(), Failure> {
+        let order = step.order(&job.dataset.name, job.manner).map_err(|error| Failure::Here(error.to_string()))?;
+        let offer = Offer {
+            path: job.path.clone(),
+            tag: step.to.tag.clone(),
+            guid: step.to.guid,
+            from: step.base_guid(),
+            raw: job.manner.raw,
+            kind: job.dataset.kind,
+            resume: step.resume.is_some(),
+            bytes,
+        };
+        self.session.say(&Word::Receive(offer)).await?;
+        self.open.push_back(step.clone());
+        self.cut = true;
+        let mut meter = Meter::default();
+        let show = |meter: &Meter| {
+            let progress = Progress {
+                step: u32::try_from(job.of + 1 - job.steps.len()).unwrap_or(u32::MAX),
+                of: u32::try_from(job.of).unwrap_or(u32::MAX),
+                snapshot: step.to.tag.clone(),
+                bytes: meter.bytes(),
+                estimated: bytes,
+                rate: meter.rate(),
+                started: job.started,
+            };
+            copies::touch(shared, &job.key, |copy| copy.status.state = CopyState::Running(progress));
+        };
+        show(&meter);
+        let Self { session, maker, open, buffer, .. } = self;
+        let mut moved = Instant::now();
+        {
+            let mut making = maker.send(order).map_err(Failure::Here)?;
+            loop {
+                buffer.reserve(PIECE);
+                tokio::select! {
+                    heard = session.next() => {
+                        let answer = session.answer(heard).await?;
+                        note(shared, job, open, session, answer)?;
+                        moved = Instant::now();
+                    }
+                    read = tokio::io::AsyncReadExt::read_buf(&mut *making.output, buffer) => match read {
+                        Ok(0) => return Err(Failure::Here("the process that makes streams died".to_owned())),
+                        Ok(read) => {
+                            pass(session, job, buffer.split().freeze()).await?;
+                            meter.add(read as u64);
+                            show(&meter);
+                            moved = Instant::now();
+                        }
+                        Err(error) => return Err(Failure::Here(format!("the stream cannot be read: {error}"))),
+                    },
+                    ended = &mut making.end => {
+                        ended.map_err(|why| Failure::Here(format!("@{} cannot be sent: {why}", step.to.tag)))?;
+                        break;
+                    }
+                    () = tokio::time::sleep(BEAT) => {
+                        if moved.elapsed() > STALL {
+                            return Err(Failure::Here(format!("the stream has not moved for {} s", STALL.as_secs())));
+                        }
+                        session.frame(Frame::Chunk(Bytes::new())).await?;
+                    }
+                }
+            }
+            // All of it is written; what is in the pipe still, is there now.
+            let unread = |error: io::Error| Failure::Here(format!("the stream cannot be read: {error}"));
+            while let Some(read) = read_now(making.output, buffer).map_err(unread)? {
+                pass(session, job, buffer.split().freeze()).await?;
+                meter.add(read as u64);
+            }
+        }
+        show(&meter);
+        self.session.frame(Frame::End).await?;
+        self.cut = false;
+        Ok(())
+    }
+
+    /// Waits until the oldest stream under way is there.
+    async fn confirm(&mut self, shared: &Shared<Send>, job: &Job) -> Result<(), Failure> {
+        let open = self.open.len();
+        while self.open.len() == open {
+            let answer = self.session.hear().await;
+            let answer = match answer {
+                Err(Trouble::Refused(refused)) => Answer::Refused(refused),
+                answer => answer?,
+            };
+            note(shared, job, &mut self.open, &self.session, answer)?;
+        }
+        Ok(())
+    }
+
+    /// After a failure: what was begun is cut, and what becomes of what is under way is heard, so that the session can go on.
+    async fn settle(&mut self, shared: &Shared<Send>, job: &Job) -> Result<(), Failure> {
+        if std::mem::take(&mut self.cut) {
+            self.maker.give_up();
+            self.session.frame(Frame::Cut).await?;
+        }
+        while !self.open.is_empty() {
+            match self.confirm(shared, job).await {
+                Err(Failure::Lost(why)) => {
+                    self.open.clear();
+                    return Err(Failure::Lost(why));
+                }
+                // The first failure is the one that says why.
+                Err(_) | Ok(()) => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Takes an answer about the streams under way.
+fn note(
+    shared: &Shared<Send>,
+    job: &Job,
+    open: &mut VecDeque<Step>,
+    session: &Session,
+    answer: Answer,
+) -> Result<(), Failure> {
+    match answer {
+        Answer::Still => Ok(()),
+        Answer::Go if !open.is_empty() => Ok(()),
+        Answer::Received(outcome) if !open.is_empty() => {
+            let Some(step) = open.pop_front() else { return Ok(()) };
+            let name = format!("{}@{}", job.dataset.name, step.to.tag);
+            let why = format!("to {}", job.name);
+            let tell = |outcome| Act { guid: Some(step.to.guid), ..Act::new(Op::Send, &name, &why, outcome) }.log();
+            match outcome {
+                Outcome::Done => {
+                    tell(Told::Done);
+                    arrived(shared, job, &step);
+                    Ok(())
+                }
+                Outcome::Failed(failing, why) => {
+                    tell(Told::Failed(&why));
+                    Err(Failure::Failed(failing, why))
+                }
+            }
+        }
+        Answer::Refused(refused) if !open.is_empty() => {
+            open.pop_front();
+            Err(Failure::Refused(refused))
+        }
+        other => Err(session.odd(&other).into()),
+    }
+}
+
+/// A snapshot is there, and held.
+fn arrived(shared: &Shared<Send>, job: &Job, step: &Step) {
+    job.first.set(false);
+    copies::touch(shared, &job.key, |copy| {
+        copy.status.newest = Some(step.to.tag.clone());
+        copy.status.lag_snapshots = copy.status.lag_snapshots.saturating_sub(1);
+    });
+    for ticket in &job.tickets {
+        ticket.say(format!("sent {}@{} to {}", job.dataset.name, step.to.tag, job.name));
+    }
+}
+
+async fn pass(session: &mut Session, job: &Job, piece: Bytes) -> Result<(), Failure> {
+    let length = piece.len();
+    let frame = if job.packs { Frame::packed(&piece) } else { None };
+    session.frame(frame.unwrap_or(Frame::Chunk(piece))).await?;
+    job.pace.wait(length as u64).await;
+    Ok(())
+}
+
+fn hint(why: &zam_zfs::Refusal) -> &'static str {
+    match why {
+        zam_zfs::Refusal::NotPermitted => " (`zamctl grant --check` says which grant is missing)",
+        _ => "",
+    }
+}
+
+/// Whether `this` lies below `that`.
+pub fn is_below(this: &RelPath, that: &RelPath) -> bool {
+    let name = |path: &RelPath| path.as_str().parse::<DatasetName>().ok();
+    match (name(this), name(that)) {
+        (Some(this), Some(that)) => this.below(&that).is_some_and(|rest| !rest.is_empty()),
+        _ => false,
+    }
+}

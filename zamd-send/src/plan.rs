@@ -1,0 +1,302 @@
+//! What is to be done for one copy, from what is known of both sides.
+
+use crate::copies::{Item, Noted, Remote, Table, name_of};
+use zam_names::{Bookmark, BookmarkName, Guid, RelPath, SnapTag, Snapshot, Target, UnixTime};
+use zam_policy::{
+    Rule,
+    config::DestinationId,
+    copy::{self, Copied, From, Partial, Plan, Replica, Source, Wants},
+};
+use zam_protocol::recv::ReplicaRow;
+use zam_zfs::{ResumePoint, SendFrom, SendStep, Shape};
+
+use crate::place::Place;
+
+/// What a step builds on.
+#[derive(Clone, Debug)]
+pub enum Base {
+    Nothing,
+    Snapshot(Snapshot),
+    Bookmark(Bookmark),
+}
+
+/// One stream.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// What the replica has when it begins.
+    pub base: Base,
+    /// What it has at the end.
+    pub to: Snapshot,
+    /// Where a stream that was cut goes on.
+    pub resume: Option<ResumePoint>,
+}
+
+/// How a copy's streams are made, once and for all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Manner {
+    pub raw: bool,
+    pub shape: Shape,
+}
+
+/// What is to be done.
+pub enum Verdict {
+    /// Nothing.
+    UpToDate,
+    /// These, in their order.
+    Steps(Vec<Step>, Manner),
+    /// What a cut stream left there is thrown away, and then planned again.
+    Clear,
+    /// Nothing, until somebody chooses a side.
+    Diverged {
+        common: Option<SnapTag>,
+        beyond: Vec<SnapTag>,
+    },
+    /// Nothing, until somebody does this.
+    Stopped(String),
+}
+
+/// What is asked for.
+pub struct Asked<'a> {
+    pub place: &'a Place,
+    /// Whether somebody asked for everything anew.
+    pub full: bool,
+    /// What was left there cannot be continued.
+    pub clear: bool,
+    pub now: UnixTime,
+}
+
+/// Plans.
+pub fn plan(
+    item: Item<'_>,
+    table: &Table,
+    remote: &Remote,
+    path: &RelPath,
+    noted: Option<&Noted>,
+    asked: &Asked<'_>,
+) -> Verdict {
+    let dataset = item.dataset;
+    let row = remote.rows.get(path);
+    if remote.retired || row.is_some_and(|row| row.retired) {
+        return Verdict::Stopped("it is retired there (`retired`): nothing may arrive any more".to_owned());
+    }
+    let none = Vec::new();
+    let bookmarks = table.bookmarks.get(&dataset.name).unwrap_or(&none);
+    let manner = match manner(item, table, remote, path, noted, asked) {
+        Ok(manner) => manner,
+        Err(why) => return Verdict::Stopped(why),
+    };
+    let rules = match rules(item, remote, path) {
+        Ok(rules) => rules,
+        Err(why) => return Verdict::Stopped(why),
+    };
+    let rules: Vec<&Rule> = rules.iter().collect();
+    let wants = Wants { rules: &rules, full: asked.full, now: asked.now };
+    let source = Source { snapshots: &dataset.snapshots, bookmarks };
+    let Some(row) = row else {
+        let before = noted.is_some() || copy::copied_before(bookmarks, item.destination.id());
+        if before && !asked.full {
+            return Verdict::Stopped(gone(item, table, remote, path, asked));
+        }
+        return verdict(copy::plan(source, None, &wants), None, item, manner, asked);
+    };
+    let newest: Vec<Copied> = row
+        .newest
+        .iter()
+        .map(|arrived| Copied { guid: arrived.guid, tag: arrived.tag.clone(), creation: arrived.creation })
+        .collect();
+    let partial = row.partial.as_ref().map(|partial| Partial { to: partial.to, from: partial.from, raw: partial.raw });
+    if partial.is_some_and(|partial| partial.raw != manner.raw) || partial.is_some() && asked.clear {
+        return Verdict::Clear;
+    }
+    let replica = Replica { newest: &newest, partial };
+    verdict(copy::plan(source, Some(replica), &wants), Some((row, &remote.root)), item, manner, asked)
+}
+
+fn verdict(
+    plan: Plan<'_>,
+    row: Option<(&ReplicaRow, &zam_names::DatasetName)>,
+    item: Item<'_>,
+    manner: Manner,
+    asked: &Asked<'_>,
+) -> Verdict {
+    let (dataset, id) = (&item.dataset.name, item.destination.id());
+    match plan {
+        Plan::UpToDate => Verdict::UpToDate,
+        Plan::ClearPartial => Verdict::Clear,
+        Plan::NeedsFull { why } => {
+            Verdict::Stopped(format!("{why}: `zamctl replicate {dataset} --to {id} --full` sends everything anew"))
+        }
+        Plan::Diverged(diverged) => Verdict::Diverged {
+            common: diverged.common.and_then(|common| {
+                row.and_then(|(row, _)| row.newest.iter().find(|there| there.guid == common)).map(|s| s.tag.clone())
+            }),
+            beyond: diverged.beyond,
+        },
+        Plan::Steps(steps) => {
+            if let (Some(copy::Step { from: From::Nothing, resume: false, .. }), Some((row, root))) = (steps.first(), row)
+            {
+                // Never by force: what is there stays, under another name.
+                let there = row.path.below(root).map_or_else(|error| error.to_string(), |there| there.to_string());
+                return Verdict::Stopped(format!(
+                    "everything can be sent anew only where nothing is: at {} as root, `zfs rename {there} {there}-old`",
+                    asked.place
+                ));
+            }
+            let point = row.and_then(|(row, _)| row.partial.as_ref());
+            let point = point.map(|partial| ResumePoint { object: partial.object, offset: partial.offset });
+            let own = |step: copy::Step<'_>| Step {
+                base: match step.from {
+                    From::Nothing => Base::Nothing,
+                    From::Snapshot(snapshot) => Base::Snapshot(snapshot.clone()),
+                    From::Bookmark(bookmark) => Base::Bookmark(bookmark.clone()),
+                },
+                to: step.to.clone(),
+                resume: if step.resume { point } else { None },
+            };
+            Verdict::Steps(steps.into_iter().map(own).collect(), manner)
+        }
+    }
+}
+
+/// The replica's rule, if this side understands it, and the own one, which only narrows.
+fn rules(item: Item<'_>, remote: &Remote, path: &RelPath) -> Result<Vec<Rule>, String> {
+    let keeping = match (remote.rows.get(path), remote.keeping.get(path)) {
+        (Some(row), _) => Some(&row.keeping),
+        (None, Some(Ok(keeping))) => Some(keeping),
+        (None, Some(Err(why))) => return Err(why.clone()),
+        (None, None) => None,
+    };
+    let theirs = keeping.and_then(|keeping| match keeping.rule() {
+        Ok(rule) => Some(rule),
+        Err(error) => {
+            tracing::warn!(dataset = %item.dataset.name, error, "what the replica keeps is not understood here: more may be sent");
+            None
+        }
+    });
+    Ok(theirs.into_iter().chain([item.destination.narrowing(item.entry)]).collect())
+}
+
+/// How its streams are made: as they always were, else as the config has it.
+fn manner(
+    item: Item<'_>,
+    table: &Table,
+    remote: &Remote,
+    path: &RelPath,
+    noted: Option<&Noted>,
+    asked: &Asked<'_>,
+) -> Result<Manner, String> {
+    let facts = table.facts.get(&item.dataset.name).ok_or("it has vanished since it was listed")?;
+    let wanted = facts.encrypted && item.destination.raw.unwrap_or(true);
+    let row = remote.rows.get(path).filter(|row| row.count > 0 || row.partial.is_some());
+    let raw = match (row, noted) {
+        (Some(_), Some(noted)) => noted.raw,
+        // Without notes: what arrived raw is encrypted there.
+        (Some(row), None) if row.count > 0 => facts.encrypted && row.encrypted,
+        _ => wanted,
+    };
+    if raw != wanted {
+        let [was, is] = [raw, wanted].map(|raw| if raw { "raw" } else { "not raw" });
+        return Err(format!("it was begun {was} and would go on {is}, which ZFS does not mend: set `raw = {raw}`"));
+    }
+    if facts.encrypted && !raw && !facts.key_loaded {
+        return Err(format!("its key is not loaded, and it is not sent raw: `zfs load-key {}`", item.dataset.name));
+    }
+    let kept = noted.filter(|noted| noted.raw == raw && (row.is_some() || !asked.full)).map(|noted| noted.shape);
+    // Blocks within pointers cannot lie in what the replica encrypts.
+    let above = std::iter::successors(Some(path.clone()), RelPath::parent);
+    let encrypts = above.filter_map(|path| remote.rows.get(&path)).any(|row| row.encrypted);
+    let shape = kept.unwrap_or(Shape { large_blocks: true, compressed: true, embedded: raw || !encrypts });
+    Ok(Manner { raw, shape })
+}
+
+/// Why a copy is not where it was.
+fn gone(item: Item<'_>, table: &Table, remote: &Remote, path: &RelPath, asked: &Asked<'_>) -> String {
+    let dataset = item.dataset;
+    let none = Vec::new();
+    let bookmarks = table.bookmarks.get(&dataset.name).unwrap_or(&none);
+    let known = |guid: Guid| {
+        dataset.snapshots.iter().any(|snapshot| snapshot.guid == guid)
+            || bookmarks.iter().any(|bookmark| bookmark.guid == guid)
+    };
+    let elsewhere = remote.rows.values().find(|row| row.newest.last().is_some_and(|newest| known(newest.guid)));
+    let full = format!("`zamctl replicate {} --to {} --full`", dataset.name, item.destination.id());
+    let name = |path: &RelPath| path.below(&remote.root).map_or_else(|_| path.to_string(), |name| name.to_string());
+    match elsewhere {
+        Some(row) => format!(
+            "renamed: its copy lies at {} there. At {} as root: `zfs rename -p {} {}`; or name that `dataset` in {}:{}; \
+             {full} sends everything anew",
+            row.path,
+            asked.place,
+            name(&row.path),
+            name(path),
+            item.entry.place.file,
+            item.entry.place.line,
+        ),
+        None => format!("{} is not there any more: {full} sends everything anew", name_of(asked.place, path.as_str())),
+    }
+}
+
+impl Step {
+    fn as_planned(&self) -> copy::Step<'_> {
+        let from = match &self.base {
+            Base::Nothing => From::Nothing,
+            Base::Snapshot(snapshot) => From::Snapshot(snapshot),
+            Base::Bookmark(bookmark) => From::Bookmark(bookmark),
+        };
+        copy::Step { from, to: &self.to, resume: self.resume.is_some() }
+    }
+
+    /// Whose GUID the replica must have.
+    pub fn base_guid(&self) -> Option<Guid> {
+        self.as_planned().from.guid()
+    }
+
+    /// As people write it.
+    pub fn base_name(&self) -> Option<String> {
+        match &self.base {
+            Base::Nothing => None,
+            Base::Snapshot(snapshot) => Some(format!("@{}", snapshot.tag)),
+            Base::Bookmark(bookmark) => Some(format!("#{}", bookmark.name.tag())),
+        }
+    }
+
+    /// The bookmarks that must be there before it begins.
+    ///
+    /// # Errors
+    /// If a name becomes too long.
+    pub fn marks(
+        &self,
+        dataset: &zam_names::DatasetName,
+        there: &[Bookmark],
+        to: DestinationId,
+    ) -> Result<Vec<(Target, BookmarkName)>, zam_names::NameError> {
+        let mark = |snapshot: &Snapshot| {
+            let name = BookmarkName::new(dataset.clone(), copy::bookmark_tag(to, &snapshot.tag)?)?;
+            Ok((Target { name: dataset.at(&snapshot.tag)?, guid: snapshot.guid }, name))
+        };
+        copy::marks_before(&self.as_planned(), there, to).into_iter().map(mark).collect()
+    }
+
+    /// As ZFS makes it.
+    ///
+    /// # Errors
+    /// If a name becomes too long.
+    pub fn order(
+        &self,
+        dataset: &zam_names::DatasetName,
+        manner: Manner,
+    ) -> Result<SendStep, zam_names::NameError> {
+        let target = |s: &Snapshot| Ok(Target { name: dataset.at(&s.tag)?, guid: s.guid });
+        Ok(SendStep {
+            to: target(&self.to)?,
+            from: match &self.base {
+                Base::Nothing => SendFrom::Nothing,
+                Base::Snapshot(snapshot) => SendFrom::Snapshot(target(snapshot)?),
+                Base::Bookmark(bookmark) => SendFrom::Bookmark { name: bookmark.name.clone(), guid: bookmark.guid },
+            },
+            raw: manner.raw,
+            shape: manner.shape,
+            resume: self.resume,
+        })
+    }
+}

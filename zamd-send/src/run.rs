@@ -1,0 +1,326 @@
+//! A run to one place: what both sides have, what is to be sent, and the lanes that send it.
+
+use crate::{
+    Send,
+    copies::{self, Copy, Item, Key, Noted, Remote, Table, items, name_of},
+    floor::Floor,
+    lane::Job,
+    now,
+    pace::{Pace, back_off},
+    place::Place,
+    plan::{Asked, Manner, Step, Verdict, plan},
+    round::Wish,
+    session::{Session, Trouble},
+    ticket::Ticket,
+};
+use std::{
+    cell::Cell,
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+    time::Duration,
+};
+use tokio::sync::oneshot;
+use zam_names::{DatasetName, Kind, PoolName, RelPath, UnixTime};
+use zam_policy::config::{Compress, Config, DestinationId};
+use zam_protocol::send::CopyState;
+use zam_runtime::keeper::Shared;
+
+/// What a run is for.
+#[derive(Default)]
+pub struct Wanted {
+    /// Which copies.
+    pub keys: BTreeSet<Key>,
+    /// Those of them that may be sent anew where there is nothing in common.
+    pub full: BTreeSet<Key>,
+    /// Who asked for which.
+    pub tickets: BTreeMap<Key, Vec<Rc<Ticket>>>,
+}
+
+/// A run under way.
+struct Run<'a> {
+    shared: &'a Shared<Send>,
+    place: &'a Place,
+    wanted: &'a Wanted,
+    started: UnixTime,
+}
+
+/// Runs. What becomes of each copy stands in its status and in the tickets.
+///
+/// # Errors
+/// Why the run as a whole came to nothing.
+pub async fn run(shared: &Shared<Send>, place: &Place, wanted: &Wanted) -> Result<(), String> {
+    let run = Run { shared, place, wanted, started: now() };
+    let done = run.all().await.map_err(|trouble| trouble.to_string());
+    // All at once: what was remembered of many copies that are well.
+    copies::save(shared).map_err(|error| format!("the notes cannot be written: {error}")).and(done)
+}
+
+impl Run<'_> {
+    async fn all(&self) -> Result<(), Trouble> {
+        let config = self.shared.config().clone();
+        let tables = self.look(&config).await;
+        let all: Vec<(Item<'_>, &Table)> = tables
+            .iter()
+            .flat_map(|table| items(&config, table).map(move |item| (item, &**table)))
+            .filter(|(item, _)| {
+                Place::of(item.destination).as_ref() == Some(self.place) && self.wanted.keys.contains(&item.key())
+            })
+            .collect();
+        if all.is_empty() {
+            return Ok(());
+        }
+        let ways = self.shared.common.ways.get().ok_or_else(|| Trouble::Lost("it knows no ways".to_owned()))?;
+        let (mut session, greeted) = Session::open(ways, self.place).await?;
+        let rows = session.list().await?;
+        let mut remote = Remote { root: greeted.root, rows, keeping: BTreeMap::new(), retired: greeted.retired };
+        // How long it would keep what is not there yet, all asked at once.
+        let missing: Vec<(RelPath, Kind)> = all
+            .iter()
+            .filter_map(|(item, _)| Some((self.path(*item, &remote.root).ok()?, item.dataset.kind)))
+            .filter(|(path, _)| !remote.rows.contains_key(path))
+            .collect();
+        let keeping = session.keeping(&missing).await?;
+        remote.keeping = keeping.into_iter().map(|(path, keeping)| (path, keeping.map_err(|why| why.to_string()))).collect();
+        let mut jobs = Vec::new();
+        let mut paces: BTreeMap<DestinationId, Rc<Pace>> = BTreeMap::new();
+        for (item, table) in &all {
+            let Some((path, steps, manner)) = self.prepare(*item, table, &mut remote, &mut session).await? else {
+                continue;
+            };
+            let to = item.destination.id();
+            let pace = paces.entry(to).or_insert_with(|| Rc::new(Pace::new(item.destination.bandwidth)));
+            jobs.push(Job {
+                key: item.key(),
+                dataset: item.dataset.clone(),
+                to,
+                name: self.name(*item, &path),
+                manner,
+                first: Cell::new(remote.rows.get(&path).is_none_or(|row| row.count == 0)).into(),
+                of: steps.len(),
+                steps: steps.into(),
+                bytes: None,
+                bookmarks: table.bookmarks.get(&item.dataset.name).cloned().unwrap_or_default(),
+                pace: Rc::clone(pace),
+                packs: greeted.unpacks && item.destination.compress == Compress::Zstd,
+                tickets: self.tickets(&item.key()),
+                started: self.started,
+                path,
+            });
+        }
+        self.shared.common.remotes.borrow_mut().insert(self.place.clone(), Rc::new(remote));
+        if jobs.is_empty() {
+            return Ok(());
+        }
+        let lanes = all.iter().map(|(item, _)| item.destination.concurrency).max().unwrap_or(1) as usize;
+        let lanes = lanes.clamp(1, jobs.len());
+        // Parents before children.
+        jobs.sort_by(|a, b| a.path.cmp(&b.path));
+        let floor = Floor::new(self.shared, jobs);
+        let mut sessions = vec![Some(session)];
+        sessions.resize_with(lanes, || None);
+        let work = sessions.into_iter().map(|session| floor.lane(session, ways, self.place));
+        // The first session carries the others: they end together.
+        let lanes = futures::future::join_all(work).await;
+        let mut lost = None;
+        let ends = floor.ends(&mut lost);
+        drop(lanes);
+        for (key, end) in ends {
+            let Some((item, _)) = all.iter().find(|(item, _)| item.key() == key) else { continue };
+            match end {
+                Ok(()) => self.well(*item),
+                Err(failure) => self.fail(*item, &failure.to_string(), failure.clears()),
+            }
+        }
+        lost.map_or(Ok(()), |why| Err(Trouble::Lost(why)))
+    }
+
+    /// The pools of the sources as they are now. What cannot be looked at is left out, and its copies wait.
+    async fn look(&self, config: &Config) -> Vec<Rc<Table>> {
+        let names: BTreeSet<PoolName> = self.wanted.keys.iter().map(|(dataset, _)| dataset.pool()).collect();
+        let mut tables = Vec::new();
+        for pool in names {
+            let (sender, seen) = oneshot::channel();
+            let asked = self.shared.order(&pool, 0, format!("look at {pool}"), Wish::Look(sender));
+            match (asked, seen.await) {
+                (Ok(_), Ok(table)) => tables.push(table),
+                _ => {
+                    let known = self.shared.common.tables.borrow().get(&pool).cloned();
+                    let why = format!("pool {pool} cannot be looked at: `zamctl status` says why");
+                    for item in known.iter().flat_map(|table| items(config, table)) {
+                        if self.wanted.keys.contains(&item.key()) {
+                            self.fail(item, &why, false);
+                        }
+                    }
+                }
+            }
+        }
+        tables
+    }
+
+    fn path(&self, item: Item<'_>, root: &DatasetName) -> Result<RelPath, String> {
+        let path = item.destination.relative_to(item.entry, &item.dataset.name, root);
+        path.map_err(|why| format!("it has no place there: {why}"))
+    }
+
+    fn name(&self, item: Item<'_>, path: &RelPath) -> String {
+        name_of(self.place, &copies::shown(item.destination, path.as_str()))
+    }
+
+    fn tickets(&self, key: &Key) -> Vec<Rc<Ticket>> {
+        self.wanted.tickets.get(key).cloned().unwrap_or_default()
+    }
+
+    /// What is to be sent of one copy, if anything is; else its status says what is.
+    async fn prepare(
+        &self,
+        item: Item<'_>,
+        table: &Table,
+        remote: &mut Remote,
+        session: &mut Session,
+    ) -> Result<Option<(RelPath, Vec<Step>, Manner)>, Trouble> {
+        let (shared, key, to) = (self.shared, item.key(), item.destination.id());
+        let path = match self.path(item, &remote.root) {
+            Ok(path) => path,
+            Err(why) => {
+                self.fail(item, &why, false);
+                return Ok(None);
+            }
+        };
+        let noted = copies::noted(shared, item.dataset.guid, to);
+        let mut clear = false;
+        copies::change(shared, item, |copy| {
+            copy.status.path = copies::shown(item.destination, path.as_str());
+            copy.status.newest = remote.rows.get(&path).and_then(|row| row.newest.last()).map(|newest| newest.tag.clone());
+            clear = std::mem::take(&mut copy.clear);
+        });
+        let full = self.wanted.full.contains(&key);
+        let asked = |clear| Asked { place: self.place, full, clear, now: self.started };
+        let mut verdict = plan(item, table, remote, &path, noted.as_ref(), &asked(clear));
+        if let Verdict::Clear = verdict {
+            match session.clear(&path).await {
+                Ok(()) => {}
+                Err(Trouble::Refused(refused)) => {
+                    self.fail(item, &format!("what a cut stream left cannot be thrown away: {refused}"), true);
+                    return Ok(None);
+                }
+                Err(trouble) => return Err(trouble),
+            }
+            // A first receive that was given up leaves nothing.
+            if remote.rows.get(&path).is_some_and(|row| row.count == 0) {
+                remote.rows.remove(&path);
+            } else if let Some(row) = remote.rows.get_mut(&path) {
+                row.partial = None;
+            }
+            verdict = plan(item, table, remote, &path, noted.as_ref(), &asked(false));
+        }
+        match verdict {
+            Verdict::UpToDate => self.well(item),
+            Verdict::Clear => self.fail(item, "what a cut stream left is still there", true),
+            Verdict::Stopped(why) => self.stop(item, CopyState::Waiting { why: why.clone(), until: None }, why),
+            Verdict::Diverged { common, beyond } => {
+                let why = format!("diverged: {} there that are not here", words_for(beyond.len()));
+                self.stop(item, CopyState::Diverged { common, beyond }, why);
+            }
+            Verdict::Steps(steps, manner) => {
+                let last = noted.and_then(|noted| noted.last);
+                let new = Noted { path: path.clone(), raw: manner.raw, shape: manner.shape, last };
+                copies::note(shared, item.dataset.guid, to, new);
+                if let Err(why) = copies::save(shared) {
+                    self.fail(item, &format!("it cannot be written down how it is sent: {why}"), false);
+                    return Ok(None);
+                }
+                copies::change(shared, item, |copy| {
+                    let why = format!("for its turn: {} to send", words_for(steps.len()));
+                    copy.status.state = CopyState::Waiting { why, until: None };
+                    copy.status.lag_snapshots = u32::try_from(steps.len()).unwrap_or(u32::MAX);
+                    copy.status.lag_bytes = None;
+                });
+                return Ok(Some((path, steps, manner)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// All is there.
+    fn well(&self, item: Item<'_>) {
+        let (guid, to, now) = (item.dataset.guid, item.destination.id(), now());
+        if let Some(noted) = copies::noted(self.shared, guid, to) {
+            // Saved at the end of the run.
+            copies::note(self.shared, guid, to, Noted { last: Some(now), ..noted });
+        }
+        copies::change(self.shared, item, |copy| {
+            copy.status.last = Some(now);
+            (copy.status.lag_snapshots, copy.status.lag_bytes) = (0, Some(0));
+            copy.status.state = CopyState::Idle;
+            copy.status.problems.clear();
+            (copy.failures, copy.retry) = (0, None);
+        });
+    }
+
+    /// Nothing is sent until somebody does something.
+    fn stop(&self, item: Item<'_>, state: CopyState, why: String) {
+        for ticket in self.tickets(&item.key()) {
+            ticket.fail(format!("{}: {why}", item.dataset.name));
+        }
+        copies::change(self.shared, item, |copy| {
+            copy.status.state = state;
+            copy.status.problems = vec![why];
+            (copy.failures, copy.retry) = (0, None);
+        });
+    }
+
+    /// It did not go well, and is tried again.
+    fn fail(&self, item: Item<'_>, why: &str, clear: bool) {
+        for ticket in self.tickets(&item.key()) {
+            ticket.fail(format!("{}: {why}", item.dataset.name));
+        }
+        copies::change(self.shared, item, |copy| {
+            copy.clear |= clear;
+            failed(copy, item, why, &self.shared.host);
+            copy.status.problems = vec![why.to_owned()];
+        });
+    }
+}
+
+/// A whole run came to nothing: what that means for one of its copies. One that may be away is no problem.
+pub fn unreachable(shared: &Shared<Send>, item: Item<'_>, why: &str) {
+    copies::change(shared, item, |copy| {
+        failed(copy, item, why, &shared.host);
+        let absent = item.destination.absent_expected;
+        copy.status.problems = Vec::from_iter((!absent).then(|| why.to_owned()));
+        let given_up = item.destination.give_up;
+        if !absent && is_given_up(copy, item, now()) {
+            copy.status.problems.insert(0, format!("given up: no run has ended well for {given_up}; it is tried once a day"));
+        }
+    });
+}
+
+fn failed(copy: &mut Copy, item: Item<'_>, why: &str, host: &str) {
+    let now = now();
+    copy.failures = copy.failures.saturating_add(1);
+    let period = item.entry.replication_period.map_or(FIRST, |period| period.approximate_seconds());
+    let first = Duration::from_secs(period.clamp(1, FIRST).unsigned_abs());
+    let wait = if is_given_up(copy, item, now) {
+        Duration::from_secs(86_400)
+    } else if item.destination.absent_expected {
+        // It is looked for as long as it is away: plugging it in starts the job.
+        first
+    } else {
+        back_off(first, copy.failures, host)
+    };
+    let until = now.plus(i64::try_from(wait.as_secs()).unwrap_or(i64::MAX).max(1));
+    copy.retry = Some(until);
+    copy.status.state = CopyState::Waiting { why: why.to_owned(), until: Some(until) };
+}
+
+fn is_given_up(copy: &Copy, item: Item<'_>, now: UnixTime) -> bool {
+    let zone = item.entry.rule.zone.calendar();
+    copy.status.last.is_some_and(|last| item.destination.give_up.after(last, zone) <= now)
+}
+
+fn words_for(snapshots: usize) -> String {
+    if snapshots == 1 { "1 snapshot".to_owned() } else { format!("{snapshots} snapshots") }
+}
+
+/// Seconds after a first failure.
+const FIRST: i64 = 30;
