@@ -72,6 +72,8 @@ pub struct Noted {
     pub raw: bool,
     /// How blocks travel, which must not change either.
     pub shape: Shape,
+    /// Whether something of it has arrived: what is not there any more must not be sent anew unasked.
+    pub arrived: bool,
     /// When a run for it last ended well.
     pub last: Option<UnixTime>,
 }

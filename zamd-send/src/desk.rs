@@ -156,13 +156,16 @@ impl Desk {
             return Err(Refused::Invalid { what, why });
         };
         let path = item.destination.relative_to(item.entry, &item.dataset.name, &remote.root);
-        let there = path.map_err(|error| error.to_string()).and_then(|path| {
-            path.below(&remote.root).map(|there| (path, there)).map_err(|error| error.to_string())
-        });
+        let there = path
+            .map_err(|error| error.to_string())
+            .and_then(|path| path.below(&remote.root).map(|there| (path, there)).map_err(|error| error.to_string()));
         let (path, there) = there.map_err(|why| Refused::Invalid { what, why })?;
         let aside = format!("{there}-diverged-{}", crate::now().0);
         let mut lines = vec![
-            format!("# At {}, as root. The branch that is there stays, as {aside}; nothing is sent again.", place.host().unwrap_or("this host")),
+            format!(
+                "# At {}, as root. The branch that is there stays, as {aside}; nothing is sent again.",
+                place.host().unwrap_or("this host")
+            ),
             format!("zfs rename '{there}' '{aside}'"),
             format!("zfs clone '{aside}@{common}' '{there}'"),
             format!("zfs promote '{there}'"),

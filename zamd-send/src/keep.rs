@@ -70,6 +70,7 @@ pub fn hand(shared: &Shared<Send>, place: &Place, errand: Errand) {
 
 async fn keep(shared: Rc<Shared<Send>>, place: Place, mut errands: mpsc::UnboundedReceiver<Errand>) {
     let Some(stop) = shared.common.stop.get().cloned() else { return };
+    let mut told = String::new();
     loop {
         let next = next(&shared, &place);
         let mut wanted = Wanted::default();
@@ -95,7 +96,11 @@ async fn keep(shared: Rc<Shared<Send>>, place: Place, mut errands: mpsc::Unbound
             ran = run::run(&shared, &place, &wanted) => ran,
         };
         if let Err(why) = ran {
-            tracing::warn!(%place, "{why}");
+            // Once, not at every try.
+            if told != why {
+                tracing::warn!(%place, "{why}");
+                told.clone_from(&why);
+            }
             let config = shared.config().clone();
             for_each(&shared, &config, &place, |item| {
                 if wanted.keys.contains(&item.key()) {
@@ -105,6 +110,8 @@ async fn keep(shared: Rc<Shared<Send>>, place: Place, mut errands: mpsc::Unbound
             for ticket in wanted.tickets.values().flatten() {
                 ticket.fail(format!("{place}: {why}"));
             }
+        } else {
+            told.clear();
         }
     }
 }

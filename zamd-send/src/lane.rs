@@ -208,7 +208,11 @@ impl Lane {
             Some(failed) => {
                 let refused = failed.why.to_string();
                 Act::new(Op::Bookmark, &failed.what, &why, Told::Failed(&refused)).log();
-                Err(Failure::Here(format!("no bookmark can be left of {}: {refused}{}", step.to.tag, hint(&failed.why))))
+                Err(Failure::Here(format!(
+                    "no bookmark can be left of {}: {refused}{}",
+                    step.to.tag,
+                    hint(&failed.why)
+                )))
             }
         }
     }
@@ -362,7 +366,14 @@ fn note(
 
 /// A snapshot is there, and held.
 fn arrived(shared: &Shared<Send>, job: &Job, step: &Step) {
-    job.first.set(false);
+    if job.first.replace(false)
+        && let Some(noted) = copies::noted(shared, job.dataset.guid, job.to)
+    {
+        copies::note(shared, job.dataset.guid, job.to, copies::Noted { arrived: true, ..noted });
+        if let Err(error) = copies::save(shared) {
+            tracing::warn!(error, "it is not written down that {} has arrived", job.name);
+        }
+    }
     copies::touch(shared, &job.key, |copy| {
         copy.status.newest = Some(step.to.tag.clone());
         copy.status.lag_snapshots = copy.status.lag_snapshots.saturating_sub(1);

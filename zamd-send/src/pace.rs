@@ -64,7 +64,8 @@ impl Meter {
 pub fn back_off(first: Duration, failures: u32, machine: &str) -> Duration {
     let wait = first.saturating_mul(1 << failures.saturating_sub(1).min(12)).min(LONGEST);
     // A quarter more or less, by machine and by try.
-    let hash = machine.bytes().fold(5381_u64 + u64::from(failures), |hash, byte| (hash * 33 + u64::from(byte)) & 0xffff);
+    let hash =
+        machine.bytes().fold(5381_u64 + u64::from(failures), |hash, byte| (hash * 33 + u64::from(byte)) & 0xffff);
     wait.mul_f64(0.75 + 0.5 * (hash as f64 / 65536.0))
 }
 

@@ -37,9 +37,7 @@ impl Place {
     /// Of a destination; none where the config does not say where it is.
     pub fn of(destination: &Destination) -> Option<Self> {
         match &destination.remote_host {
-            Some(_) => {
-                Some(Self::Host { host: destination.host()?.to_owned(), user: destination.user.clone() })
-            }
+            Some(_) => Some(Self::Host { host: destination.host()?.to_owned(), user: destination.user.clone() }),
             None => destination.local_root().map(Self::Here),
         }
     }

@@ -47,10 +47,7 @@ pub enum Verdict {
     /// What a cut stream left there is thrown away, and then planned again.
     Clear,
     /// Nothing, until somebody chooses a side.
-    Diverged {
-        common: Option<SnapTag>,
-        beyond: Vec<SnapTag>,
-    },
+    Diverged { common: Option<SnapTag>, beyond: Vec<SnapTag> },
     /// Nothing, until somebody does this.
     Stopped(String),
 }
@@ -93,7 +90,9 @@ pub fn plan(
     let wants = Wants { rules: &rules, full: asked.full, now: asked.now };
     let source = Source { snapshots: &dataset.snapshots, bookmarks };
     let Some(row) = row else {
-        let before = noted.is_some() || copy::copied_before(bookmarks, item.destination.id());
+        // A bookmark is left before the first stream has arrived: it tells only where nothing is remembered.
+        let bookmarked = || copy::copied_before(bookmarks, item.destination.id());
+        let before = noted.map_or_else(bookmarked, |noted| noted.arrived);
         if before && !asked.full {
             return Verdict::Stopped(gone(item, table, remote, path, asked));
         }
@@ -133,7 +132,8 @@ fn verdict(
             beyond: diverged.beyond,
         },
         Plan::Steps(steps) => {
-            if let (Some(copy::Step { from: From::Nothing, resume: false, .. }), Some((row, root))) = (steps.first(), row)
+            if let (Some(copy::Step { from: From::Nothing, resume: false, .. }), Some((row, root))) =
+                (steps.first(), row)
             {
                 // Never by force: what is there stays, under another name.
                 let there = row.path.below(root).map_or_else(|error| error.to_string(), |there| there.to_string());
@@ -166,13 +166,8 @@ fn rules(item: Item<'_>, remote: &Remote, path: &RelPath) -> Result<Vec<Rule>, S
         (None, Some(Err(why))) => return Err(why.clone()),
         (None, None) => None,
     };
-    let theirs = keeping.and_then(|keeping| match keeping.rule() {
-        Ok(rule) => Some(rule),
-        Err(error) => {
-            tracing::warn!(dataset = %item.dataset.name, error, "what the replica keeps is not understood here: more may be sent");
-            None
-        }
-    });
+    // What is not understood here, a zone that this machine does not know, narrows nothing: more is sent than is kept.
+    let theirs = keeping.and_then(|keeping| keeping.rule().ok());
     Ok(theirs.into_iter().chain([item.destination.narrowing(item.entry)]).collect())
 }
 
@@ -281,11 +276,7 @@ impl Step {
     ///
     /// # Errors
     /// If a name becomes too long.
-    pub fn order(
-        &self,
-        dataset: &zam_names::DatasetName,
-        manner: Manner,
-    ) -> Result<SendStep, zam_names::NameError> {
+    pub fn order(&self, dataset: &zam_names::DatasetName, manner: Manner) -> Result<SendStep, zam_names::NameError> {
         let target = |s: &Snapshot| Ok(Target { name: dataset.at(&s.tag)?, guid: s.guid });
         Ok(SendStep {
             to: target(&self.to)?,

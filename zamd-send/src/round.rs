@@ -119,7 +119,12 @@ pub async fn round(keeper: &mut Keeper<Send>, orders: Vec<Order<Send>>) -> Resul
 }
 
 /// Hands an order to the places that it is for.
-fn replicate(shared: &Rc<zam_runtime::keeper::Shared<Send>>, table: &Table, job: zam_protocol::JobId, order: &ReplicateOrder) {
+fn replicate(
+    shared: &Rc<zam_runtime::keeper::Shared<Send>>,
+    table: &Table,
+    job: zam_protocol::JobId,
+    order: &ReplicateOrder,
+) {
     let config = shared.config().clone();
     let ticket = Ticket::new(Rc::clone(shared), job);
     let meant = |dataset: &Dataset| match (&order.dataset, order.reach) {
@@ -135,7 +140,8 @@ fn replicate(shared: &Rc<zam_runtime::keeper::Shared<Send>>, table: &Table, job:
         }
     }
     if places.is_empty()
-        && let Some(dataset) = order.dataset.as_ref().filter(|dataset| table.datasets.iter().any(|d| d.name == **dataset))
+        && let Some(dataset) =
+            order.dataset.as_ref().filter(|dataset| table.datasets.iter().any(|d| d.name == **dataset))
     {
         ticket.fail(format!("no entry of the config sends {dataset} there"));
     }

@@ -80,7 +80,8 @@ impl Run<'_> {
             .filter(|(path, _)| !remote.rows.contains_key(path))
             .collect();
         let keeping = session.keeping(&missing).await?;
-        remote.keeping = keeping.into_iter().map(|(path, keeping)| (path, keeping.map_err(|why| why.to_string()))).collect();
+        remote.keeping =
+            keeping.into_iter().map(|(path, keeping)| (path, keeping.map_err(|why| why.to_string()))).collect();
         let mut jobs = Vec::new();
         let mut paces: BTreeMap<DestinationId, Rc<Pace>> = BTreeMap::new();
         for (item, table) in &all {
@@ -190,7 +191,8 @@ impl Run<'_> {
         let mut clear = false;
         copies::change(shared, item, |copy| {
             copy.status.path = copies::shown(item.destination, path.as_str());
-            copy.status.newest = remote.rows.get(&path).and_then(|row| row.newest.last()).map(|newest| newest.tag.clone());
+            copy.status.newest =
+                remote.rows.get(&path).and_then(|row| row.newest.last()).map(|newest| newest.tag.clone());
             clear = std::mem::take(&mut copy.clear);
         });
         let full = self.wanted.full.contains(&key);
@@ -222,8 +224,9 @@ impl Run<'_> {
                 self.stop(item, CopyState::Diverged { common, beyond }, why);
             }
             Verdict::Steps(steps, manner) => {
+                let arrived = remote.rows.get(&path).is_some_and(|row| row.count > 0);
                 let last = noted.and_then(|noted| noted.last);
-                let new = Noted { path: path.clone(), raw: manner.raw, shape: manner.shape, last };
+                let new = Noted { path: path.clone(), raw: manner.raw, shape: manner.shape, arrived, last };
                 copies::note(shared, item.dataset.guid, to, new);
                 if let Err(why) = copies::save(shared) {
                     self.fail(item, &format!("it cannot be written down how it is sent: {why}"), false);
@@ -290,7 +293,9 @@ pub fn unreachable(shared: &Shared<Send>, item: Item<'_>, why: &str) {
         copy.status.problems = Vec::from_iter((!absent).then(|| why.to_owned()));
         let given_up = item.destination.give_up;
         if !absent && is_given_up(copy, item, now()) {
-            copy.status.problems.insert(0, format!("given up: no run has ended well for {given_up}; it is tried once a day"));
+            copy.status
+                .problems
+                .insert(0, format!("given up: no run has ended well for {given_up}; it is tried once a day"));
         }
     });
 }

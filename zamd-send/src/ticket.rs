@@ -32,7 +32,11 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         let (done, failed) = (self.done.take(), self.failed.take());
-        let ended = if failed.is_empty() { Ok(done) } else { Err(failed.into_iter().chain(done).collect::<Vec<_>>().join("; ")) };
+        let ended = if failed.is_empty() {
+            Ok(done)
+        } else {
+            Err(failed.into_iter().chain(done).collect::<Vec<_>>().join("; "))
+        };
         self.shared.end(self.job, ended);
     }
 }
