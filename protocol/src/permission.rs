@@ -116,8 +116,8 @@ pub trait Ask: RequestName + Serialize + DeserializeOwned + fmt::Debug + Send + 
 }
 
 impl Role {
-    /// Every role whose program is in the package.
-    pub const ALL: [Self; 3] = [Self::Snap, Self::Prune, Self::Recv];
+    /// Every role.
+    pub const ALL: [Self; 4] = [Self::Snap, Self::Prune, Self::Send, Self::Recv];
 
     /// The daemon's name, which is its unit's too.
     #[must_use]
