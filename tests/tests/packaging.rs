@@ -156,6 +156,9 @@ fn the_users_are_those_of_the_units_and_no_role_is_an_operator() {
         let described = user.split('"').nth(1).unwrap();
         assert!(!described.contains(':'), "systemd-sysusers takes no colon: {described}");
     }
+    // Who has a shell has no user manager that would start programs for it.
+    assert!(read("packaging/deb/postinst").contains("mask \"user@$uid.service\""));
+    assert!(read("packaging/deb/postrm").contains("rm -f \"/etc/systemd/system/user@$uid.service\""));
 }
 
 #[test]
