@@ -139,6 +139,9 @@ fn replica(host: &str, user: &str, client: &str, line: &str) -> String {
          line={line}\n\
          grep -qxF \"$line\" /etc/zam/authorized_keys || printf '%s\\n' \"$line\" >>/etc/zam/authorized_keys\n\
          \n\
+         # Nor has {user} any jobs for later.\n\
+         test -e /etc/cron.allow || grep -qsxF {user} /etc/cron.deny || echo {user} >>/etc/cron.deny\n\
+         \n\
          # Only that file counts for {user}: it is root's, so that nobody who gets in can add a key. `AllowUsers` or `AllowGroups`,\n\
          # if sshd has them, must let {user} in; where it has `UsePAM no`, a locked password locks keys out too: usermod -p '*' {user}\n\
          install -d -m 0755 /etc/ssh/sshd_config.d\n\

@@ -10,6 +10,9 @@ chmod 0644 /etc/zam/authorized_keys
 line='restrict,command="/usr/bin/zam-receive --client laptop --root nas/zam/laptop" ssh-ed25519 AAAA zam-send@laptop'
 grep -qxF "$line" /etc/zam/authorized_keys || printf '%s\n' "$line" >>/etc/zam/authorized_keys
 
+# Nor has zam-ssh any jobs for later.
+test -e /etc/cron.allow || grep -qsxF zam-ssh /etc/cron.deny || echo zam-ssh >>/etc/cron.deny
+
 # Only that file counts for zam-ssh: it is root's, so that nobody who gets in can add a key. `AllowUsers` or `AllowGroups`,
 # if sshd has them, must let zam-ssh in; where it has `UsePAM no`, a locked password locks keys out too: usermod -p '*' zam-ssh
 install -d -m 0755 /etc/ssh/sshd_config.d
