@@ -39,7 +39,9 @@ pub const SILENCE: Duration = Duration::from_secs(300);
 pub const ZSTD: &str = "zstd";
 
 /// Bytes in front of a frame's own.
-const HEAD: usize = 5;
+pub const HEAD: usize = 5;
+/// How a chunk begins.
+const CHUNK: u8 = 2;
 
 /// The first thing that either side says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -169,6 +171,13 @@ impl Frame {
         Ok(Self::Word(bytes.into()))
     }
 
+    /// What goes in front of so many bytes of a stream, for who writes them without a copy in between; see [`CHUNK_BOUND`].
+    #[must_use]
+    pub fn chunk_head(length: u32) -> [u8; HEAD] {
+        let [l0, l1, l2, l3] = length.to_be_bytes();
+        [CHUNK, l0, l1, l2, l3]
+    }
+
     /// Bytes of a stream, packed; none where that makes them no shorter.
     #[must_use]
     pub fn packed(chunk: &[u8]) -> Option<Self> {
@@ -187,7 +196,7 @@ impl Frame {
     fn parts(&self) -> (u8, &[u8]) {
         match self {
             Self::Word(bytes) => (1, bytes),
-            Self::Chunk(bytes) => (2, bytes),
+            Self::Chunk(bytes) => (CHUNK, bytes),
             Self::Zchunk(bytes) => (3, bytes),
             Self::End => (4, &[]),
             Self::Cut => (5, &[]),
@@ -218,7 +227,7 @@ impl Decoder for Frames {
         let length = usize::try_from(u32::from_be_bytes([l0, l1, l2, l3])).map_err(malformed)?;
         let bound = match kind {
             1 => WORD_BOUND,
-            2 | 3 => CHUNK_BOUND,
+            CHUNK | 3 => CHUNK_BOUND,
             4 | 5 => 0,
             _ => return Err(malformed(format!("no frame begins with {kind}"))),
         };
@@ -233,7 +242,7 @@ impl Decoder for Frames {
         let bytes = buffer.split_to(length).freeze();
         Ok(Some(match kind {
             1 => Frame::Word(bytes),
-            2 => Frame::Chunk(bytes),
+            CHUNK => Frame::Chunk(bytes),
             3 => Frame::Zchunk(bytes),
             4 => Frame::End,
             _ => Frame::Cut,

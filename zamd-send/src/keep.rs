@@ -41,11 +41,11 @@ pub fn follow(shared: &Rc<Shared<Send>>) {
     let mut places = shared.common.places.borrow_mut();
     places.retain(|place, task| wanted.contains(place) && !task.is_closed());
     for place in wanted {
-        if !places.contains_key(&place) {
+        places.entry(place).or_insert_with_key(|place| {
             let (sender, errands) = mpsc::unbounded_channel();
             spawn_local(keep(Rc::clone(shared), place.clone(), errands));
-            places.insert(place, sender);
-        }
+            sender
+        });
     }
 }
 

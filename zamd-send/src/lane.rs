@@ -315,13 +315,10 @@ impl Lane {
             self.session.frame(Frame::Cut).await?;
         }
         while !self.open.is_empty() {
-            match self.confirm(shared, job).await {
-                Err(Failure::Lost(why)) => {
-                    self.open.clear();
-                    return Err(Failure::Lost(why));
-                }
-                // The first failure is the one that says why.
-                Err(_) | Ok(()) => {}
+            // Of the others, the first failure is the one that says why.
+            if let Err(Failure::Lost(why)) = self.confirm(shared, job).await {
+                self.open.clear();
+                return Err(Failure::Lost(why));
             }
         }
         Ok(())
@@ -385,8 +382,10 @@ fn arrived(shared: &Shared<Send>, job: &Job, step: &Step) {
 
 async fn pass(session: &mut Session, job: &Job, piece: Bytes) -> Result<(), Failure> {
     let length = piece.len();
-    let frame = if job.packs { Frame::packed(&piece) } else { None };
-    session.frame(frame.unwrap_or(Frame::Chunk(piece))).await?;
+    match Some(&piece).filter(|_| job.packs).and_then(|piece| Frame::packed(piece)) {
+        Some(packed) => session.frame(packed).await?,
+        None => session.chunk(piece).await?,
+    }
     job.pace.wait(length as u64).await;
     Ok(())
 }

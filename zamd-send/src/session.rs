@@ -10,11 +10,12 @@ use nix::{
 };
 use std::{cell::RefCell, collections::BTreeMap, io, rc::Rc, time::Duration};
 use tokio::{
-    io::{AsyncBufReadExt, BufReader},
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     process::{Child, ChildStderr, ChildStdin},
     sync::mpsc,
-    time::timeout,
+    time::{error::Elapsed, timeout},
 };
+use tokio_util::bytes::{Buf, Bytes};
 use zam_names::{DatasetName, Kind, RelPath};
 use zam_protocol::{
     Refused,
@@ -113,7 +114,21 @@ impl Session {
 
     /// Sends a frame.
     pub async fn frame(&mut self, frame: Frame) -> Result<(), Trouble> {
-        match timeout(STALL, self.output.send(frame)).await {
+        let sent = timeout(STALL, self.output.send(frame)).await;
+        self.sent(sent).await
+    }
+
+    /// Sends bytes of a stream, as they are.
+    pub async fn chunk(&mut self, bytes: Bytes) -> Result<(), Trouble> {
+        let length = u32::try_from(bytes.len()).map_err(|error| Trouble::Lost(error.to_string()))?;
+        let mut whole = Buf::chain(Bytes::from_owner(Frame::chunk_head(length)), bytes);
+        // What was framed before has been flushed.
+        let sent = timeout(STALL, self.output.get_mut().write_all_buf(&mut whole)).await;
+        self.sent(sent).await
+    }
+
+    async fn sent(&mut self, sent: Result<io::Result<()>, Elapsed>) -> Result<(), Trouble> {
+        match sent {
             Ok(Ok(())) => Ok(()),
             // It went, and has said why, or ssh has.
             Ok(Err(_)) => Err(self.parted().await),

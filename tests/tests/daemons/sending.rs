@@ -120,9 +120,8 @@ fn a_tree_arrives_step_by_step_with_its_bookmarks_and_goes_on_after_the_source_h
     let third = take(&world, &ALL, 0);
     wait_for("the third", || has(&world, &copy_of("tank/home"), &third));
     assert_eq!(world.dataset(&copy_of("tank/home")).snapshots.len(), 3);
-    let log = world.log("send");
-    assert!(log.contains(&format!("send tank/home@{third}: done")), "{log}");
-    assert!(log.contains("bookmark tank/home#zam-"));
+    wait_for("its line in the audit trail", || world.log("send").contains(&format!("send tank/home@{third}: done")));
+    assert!(world.log("send").contains("bookmark tank/home#zam-"));
     wait_for("calm", || copy(&world, "tank/home")["lag_snapshots"] == 0);
     let row = copy(&world, "tank/home");
     assert_eq!((row["host"].as_str(), row["newest"].as_str()), (Some("olympus"), Some(third.as_str())), "{row}");
