@@ -40,7 +40,8 @@ pub struct Destination {
     pub raw: Option<bool>,
     /// Whether it may be away without an alarm (`absent = "expected"`).
     pub absent_expected: bool,
-    /// After how long without a good run it is given up, so that the source no longer keeps anything for it.
+    /// After how long without a good run it is given up: that is told, and it is tried once a day. All that the source keeps
+    /// for it are bookmarks, which take no room.
     pub give_up: Span,
 }
 
