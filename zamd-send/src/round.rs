@@ -79,7 +79,7 @@ pub async fn round(keeper: &mut Keeper<Send>, orders: Vec<Order<Send>>) -> Resul
     let facts = facts.into_iter().map(|facts| (facts.dataset.clone(), facts)).collect();
     let table = Rc::new(Table { datasets: keeper.datasets.clone(), bookmarks: by_dataset, facts });
     let shared = Rc::clone(&keeper.shared);
-    let first = shared.common.tables.borrow_mut().insert(keeper.name.clone(), Rc::clone(&table)).is_none();
+    shared.common.tables.borrow_mut().insert(keeper.name.clone(), Rc::clone(&table));
     keep::follow(&shared);
     for Order { job, what, .. } in orders {
         match what {
@@ -99,9 +99,8 @@ pub async fn round(keeper: &mut Keeper<Send>, orders: Vec<Order<Send>>) -> Resul
             Wish::Replicate(order) => replicate(&shared, &table, job, &order),
         }
     }
-    if first {
-        keep::wake(&shared);
-    }
+    // There may be datasets that were not there, or entries.
+    keep::wake(&shared);
     let config = shared.config().clone();
     let datasets: BTreeSet<&DatasetName> = items(&config, &table).map(|item| &item.dataset.name).collect();
     let mut status: Vec<SendStatus> = datasets
