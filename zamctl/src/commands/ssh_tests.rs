@@ -27,6 +27,43 @@ fn the_source_makes_a_key_pins_the_host_and_says_how_to_find_it() {
 }
 
 #[test]
+fn ssh_believes_one_host_key_and_offers_one_of_its_own() {
+    if Command::new("ssh").arg("-V").output().is_err() {
+        eprintln!("SKIPPED: no ssh here");
+        return;
+    }
+    let text = source(&args(Side::Source), "olympus", "laptop");
+    let (_, stanza) = text.split_once("<<'END'\n").unwrap();
+    let (stanza, _) = stanza.split_once("END\n").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("ssh_config");
+    let understood = |text: &str| {
+        fs::write(&config, text).unwrap();
+        let output = Command::new("ssh").arg("-F").arg(&config).args(["-G", "olympus"]).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let lines = [
+        "stricthostkeychecking true",
+        "userknownhostsfile /var/lib/zam/send/known_hosts",
+        "globalknownhostsfile /dev/null",
+        "hostkeyalias olympus",
+        "updatehostkeys false",
+        "identityfile /var/lib/zam/send/id_ed25519",
+        "identitiesonly yes",
+        "forwardagent no",
+        "forwardx11 no",
+        "permitlocalcommand no",
+    ];
+    let told = |text: &str| {
+        let understood = understood(text);
+        lines.into_iter().filter(|line| understood.lines().any(|told| told == *line)).collect::<Vec<_>>()
+    };
+    assert_eq!(told(stanza), lines);
+    assert!(!told("").contains(&lines[0]) && !told("").contains(&lines[1]), "it is what the stanza says");
+}
+
+#[test]
 fn the_replica_lets_the_key_start_one_command() {
     let line = format!("{} ssh-ed25519 AAAA zam-send@laptop", limits("laptop", "nas/zam/laptop"));
     let text = replica("olympus", "zam-ssh", "laptop", &line);
