@@ -74,12 +74,19 @@ impl Ways {
     pub fn new(config_file: &Path, state: &Path, runtime_dir: &Path, ssh: Option<PathBuf>) -> Self {
         let beside = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join("zam-receive")));
         Self {
-            ssh: ssh.unwrap_or_else(|| "/usr/bin/ssh".into()),
+            ssh: ssh.unwrap_or_else(|| SSH.into()),
             receive: beside.unwrap_or_else(|| "/usr/bin/zam-receive".into()),
             config: config_file.with_file_name("ssh_config"),
             shared: state.join("ssh-%C"),
             runtime_dir: runtime_dir.to_owned(),
         }
+    }
+
+    /// What is missing for the way there, and what makes it.
+    pub fn lack(&self, place: &Place) -> Option<String> {
+        let config = self.config.display();
+        let lacks = place.host().is_some() && self.ssh == Path::new(SSH) && !self.config.exists();
+        lacks.then(|| format!("there is no {config} yet: `zamctl ssh --print {place}` prints what makes it"))
     }
 
     /// The command whose standard input and output lead to zam-receive there. Nothing of this process's environment goes
@@ -117,3 +124,5 @@ impl Ways {
         command
     }
 }
+
+const SSH: &str = "/usr/bin/ssh";

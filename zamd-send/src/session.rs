@@ -66,6 +66,9 @@ pub struct Greeted {
 impl Session {
     /// Goes there and greets.
     pub async fn open(ways: &Ways, place: &Place) -> Result<(Self, Greeted), Trouble> {
+        if let Some(lack) = ways.lack(place) {
+            return Err(Trouble::Lost(lack));
+        }
         let start = |error: io::Error| Trouble::Lost(format!("the way to {place} cannot be taken: {error}"));
         let mut child = ways.command(place).spawn().map_err(start)?;
         let (Some(input), Some(output), Some(errors)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
