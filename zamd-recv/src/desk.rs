@@ -1,7 +1,7 @@
 //! The desk behind the doors: looks things up, checks for whom a peer speaks, hands out tickets.
 
-use crate::{Recv, clear, clients, round::Wish, stream};
-use std::{rc::Rc, time::Duration};
+use crate::{Recv, clear, clients, round::Wish, seats::Seat, stream};
+use std::{cell::RefCell, rc::Rc, time::Duration};
 use tarpc::context::Context;
 use tokio::sync::oneshot;
 use zam_names::{DatasetName, Kind, PoolName, RelPath};
@@ -22,6 +22,8 @@ const WAIT: Duration = Duration::from_secs(5);
 pub struct Desk {
     pub shared: Rc<Shared<Recv>>,
     pub peer: Peer,
+    /// The place that it has among its client's sessions, from its greeting on.
+    pub seat: Rc<RefCell<Option<Seat>>>,
 }
 
 impl Desk {
@@ -62,6 +64,9 @@ impl recv::Recv for Desk {
 
     async fn greet(self, _: Context, client: Client) -> Result<Greeting, Refused> {
         let entry = clients::known(&self.shared, self.peer, "greet", &client)?;
+        let seat = self.shared.common.seats.take(&client);
+        let seat = seat.map_err(|refused| clients::refuse(&self.shared, self.peer, "greet", &client, refused))?;
+        self.seat.replace(Some(seat));
         let retired = entry.is_some_and(|entry| entry.is_retired(stream::now()));
         Ok(Greeting { build: env!("CARGO_PKG_VERSION").to_owned(), retired })
     }
@@ -91,7 +96,7 @@ impl recv::Recv for Desk {
     }
 
     async fn receive(self, _: Context, client: Client, offer: Offer) -> Result<Ticket, Refused> {
-        let Self { shared, peer } = self;
+        let Self { shared, peer, .. } = self;
         let (dataset, entry) = clients::place(&shared, peer, "receive", &client, &offer.path, Some(offer.kind))?;
         stream::not_retired(&shared, peer, &client, entry.as_ref())?;
         if let Err(error) = dataset.at(&offer.tag) {
@@ -107,7 +112,7 @@ impl recv::Recv for Desk {
     }
 
     async fn clear(self, _: Context, client: Client, path: RelPath) -> Result<(), Refused> {
-        let Self { shared, peer } = self;
+        let Self { shared, peer, .. } = self;
         let (dataset, entry) = clients::place(&shared, peer, "clear", &client, &path, None)?;
         stream::not_retired(&shared, peer, &client, entry.as_ref())?;
         if shared.common.book.is_busy(&dataset) {

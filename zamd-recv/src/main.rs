@@ -7,6 +7,7 @@ mod clear;
 mod clients;
 mod desk;
 mod round;
+mod seats;
 mod stream;
 mod task;
 
@@ -50,6 +51,8 @@ struct Common {
     tables: RefCell<BTreeMap<PoolName, round::Table>>,
     /// Who may speak for whom.
     speakers: OnceCell<clients::Speakers>,
+    /// How many sessions each client has.
+    seats: seats::Seats,
     /// The process that clears.
     clearer: OnceCell<Aside>,
     /// How much is told of refusals.
@@ -98,7 +101,7 @@ impl Daemon for Recv {
     }
 
     fn service(shared: Rc<Shared<Self>>, peer: Peer) -> Self::Service {
-        desk::Desk { shared, peer }.serve()
+        desk::Desk { shared, peer, seat: Rc::default() }.serve()
     }
 
     fn prepare(shared: &Shared<Self>, args: &Args) -> Result<(), String> {

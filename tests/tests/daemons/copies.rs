@@ -279,6 +279,25 @@ fn who_is_silent_or_wants_more_than_words_is_sent_away() {
 }
 
 #[test]
+fn one_client_leaves_room_for_the_others() {
+    let world = replica();
+    let mut open: Vec<Caller> = (0..12).map(|_| Caller::greeted(&world, &HOST)).collect();
+    let mut caller = Caller::silent(&world, &HOST, &Odd::default());
+    caller.say(&Word::Hello(Hi::ours()));
+    let (said, well) = caller.wait();
+    assert!(!well && matches!(&said[..], [Answer::Refused(Refused::Busy { .. })]), "{said:?}");
+    assert!(world.log("recv").contains("what=greet for host (nas/zam/host)"));
+    Caller::greeted(&world, &["--client", "gone", "--root", "nas/zam/gone"]);
+    drop(open.pop());
+    let again = || {
+        let mut caller = Caller::silent(&world, &HOST, &Odd::default());
+        caller.say(&Word::Hello(Hi::ours()));
+        matches!(caller.hear(), Answer::Hello { .. })
+    };
+    wait_for("a free place", again);
+}
+
+#[test]
 fn a_client_gets_below_its_own_root_and_nowhere_else() {
     let world = replica();
     for (client, root) in [("host", "nas/zam/gone"), ("host", "nas/zam"), ("host", "nas"), ("nobody", "nas/zam/host")] {
