@@ -28,7 +28,7 @@ cases! {
     a_snapshot_remade_under_its_name_is_not_released,
     a_snapshot_that_was_renamed_is_not_destroyed,
     a_mark_for_deferred_destroy_shows_and_fires_at_the_last_release,
-    three_hundred_names_in_one_call_work,
+    a_hundred_names_in_one_call_work,
 }
 
 fn snapshots_of_one_call_share_a_createtxg(stage: &Stage<'_>) -> Result<(), Trouble> {
@@ -116,8 +116,8 @@ fn a_snapshot_limit_stops_all_that_is_wanted_below_it_and_nothing_else(stage: &S
     stage.snapshot(RIGHTFUL, "$/b/y/z@s $/a@t")?.did("$/a@t", &[("$/b/y/z@s", Refusal::NoSpace)])
 }
 
-fn three_hundred_names_in_one_call_work(stage: &Stage<'_>) -> Result<(), Trouble> {
-    let each = |suffix: &str| (0..30).map(|n| format!("$/many/d{n}{suffix}")).collect::<Vec<_>>().join(" ");
+fn a_hundred_names_in_one_call_work(stage: &Stage<'_>) -> Result<(), Trouble> {
+    let each = |suffix: &str| (0..10).map(|n| format!("$/many/d{n}{suffix}")).collect::<Vec<_>>().join(" ");
     stage.script(&format!("create $/many\n create {}\n allow zam-c1 both snapshot,hold,release $", each("")))?;
     stage.script("allow zam-c2 both destroy,mount $")?;
     let mut all = String::new();
@@ -138,7 +138,7 @@ fn three_hundred_names_in_one_call_work(stage: &Stage<'_>) -> Result<(), Trouble
     let destroyed = stage.destroy(OTHER, targets)?;
     destroyed.all_done(&all)?;
     destroyed.in_one_call(true)?;
-    equal("left", stage.tags("$/many/d29")?.as_str(), "")
+    equal("left", stage.tags("$/many/d9")?.as_str(), "")
 }
 
 fn volumes_work_as_filesystems_do(stage: &Stage<'_>) -> Result<(), Trouble> {
