@@ -155,10 +155,11 @@ not() { ! "$@"; }
 # --- users ------------------------------------------------------------------------------------------------------------
 
 # as USER CMD...: CMD as that unix user with its groups and nothing of our environment. Not for shell functions.
+# Not by runuser, whose PAM takes longer than most of what it is asked to run.
 as() {
     local user=$1
     shift
-    runuser -u "$user" -- /usr/bin/env -i "PATH=$PATH" LC_ALL=C.UTF-8 HOME=/nonexistent USER="$user" "$@"
+    setpriv --reuid="$user" --regid="$(id -g "$user")" --init-groups -- /usr/bin/env -i "PATH=$PATH" LC_ALL=C.UTF-8 HOME=/nonexistent USER="$user" "$@"
 }
 
 # make_user NAME [GROUP,...]
@@ -226,12 +227,29 @@ status_row() { status_json | jq -r --arg dataset "$1" ".datasets[] | select(.dat
 # status_says DATASET REGEX
 status_says() { [[ $(status_row "$1" '.why | join("; ")') =~ $2 ]]; }
 
+# goes_round DAEMON POOL COUNT: waits until the daemon has begun so many more rounds over the pool.
+goes_round() {
+    local daemon=$1 pool=$2 count=$3 last
+    listed() { status_json | jq -r --arg daemon "$daemon" --arg pool "$pool" '.pools[] | select(.daemon == $daemon and .pool == $pool) | .last_listing'; }
+    moved() { local now; now=$(listed) && [[ $now == 2* && $now != "$last" ]]; }
+    while ((count-- > 0)); do
+        last=$(listed)
+        wait_for 300 moved || return
+    done
+}
+
 # has_more DATASET COUNT: snapshots of its own than so many.
 has_more() { (($(snaps "$1" | wc -l) > $2)); }
 
 # unheld DATASET: the snapshots of it and of what is below that nothing holds.
 unheld() { zfs list -H -o name,userrefs -t snapshot -r "$1" | awk '$2 == 0 { print $1 }'; }
 all_held() { [[ -z $(unheld "$1") ]]; }
+
+# held_ones DATASET: the GUIDs of its snapshots that are held. What a tick has just taken is held a moment later, so that something
+# done to the dataset in between may leave one that is not: what must stay is what was held before.
+held_ones() { zfs list -H -o guid,userrefs -t snapshot "$1" | awk '$2 > 0 { print $1 }'; }
+# lost_holds GUIDS DATASET: those of them that are not held there any more.
+lost_holds() { grep -vxF -f <(held_ones "$2") <<<"$1" || true; }
 
 # kept_held DATASET: whether zam holds all that its policy keeps, by `zamctl explain`.
 kept_held() {

@@ -10,7 +10,7 @@ for dataset in tank/ok tank/denied tank/tree tank/tree/x tank/tree/y dozer/mail;
 zfs create -V 100M dozer/full
 zam_up <<'TOML'
 [default.managed-datasets]
-snapshot-period = "10s"
+snapshot-period = "5s"
 prune-period = "1h"
 silence = 0
 [[managed-datasets]]
@@ -37,25 +37,25 @@ ok "snapshots come" wait_for 300 has_more tank/ok 0
 ok "on both" wait_for 300 has_more dozer/mail 0
 
 section "a pool is exported"
-ok "zpool export" wait_for 120 zpool export dozer
+ok "zpool export" wait_for 300 zpool export dozer
 ok "status says so" wait_for 300 status_says dozer 'pool dozer is not imported: .zpool import. brings it back'
 is_absent() { [[ $(pool_state dozer) == absent ]]; }
-ok "its worker too" wait_for 120 is_absent
+ok "its worker too" wait_for 300 is_absent
 assert_match "in words" 'pool dozer.* not imported' "$(zamctl status || true)"
 ok "tank goes on" goes_on tank/ok
 ok "zpool import" zpool import -d "$LAB_POOLS" dozer
 ok "dozer goes on, by itself" goes_on dozer/mail
-ok "all is well again" wait_for 200 all_fine
+ok "all is well again" wait_for 300 all_fine
 
 section "no room"
-ok "the volume is there" wait_for 60 test -e /dev/zvol/dozer/full
+ok "the volume is there" wait_for 300 test -e /dev/zvol/dozer/full
 ok "more is written into the volume than there is room for" dd if=/dev/urandom of=/dev/zvol/dozer/full bs=1M count=16 oflag=direct
 ok "status says so" wait_for 300 status_says dozer/full 'out of space'
 note "$(status_row dozer/full '.why[0]')"
 ok "the pool's others go on" goes_on dozer/mail
 ok "room is made" zfs set refreservation=none dozer/full
 ok "it goes on" goes_on dozer/full
-ok "all is well again" wait_for 200 all_fine
+ok "all is well again" wait_for 300 all_fine
 
 section "a name that is taken"
 ok "by root" zfs snapshot tank/tree/x@mine
@@ -65,16 +65,18 @@ assert_eq "the others have it, held" "tank/tree/y@mine tank/tree@mine" \
 ok "ticks go on" goes_on tank/tree/x
 
 section "a grant that is missing"
+held=$(held_ones tank/denied)
 ok "zfs unallow" zfs unallow -u zam-snap tank/denied
 ok "status says so" wait_for 300 status_says tank/denied 'permission denied .*zamctl grant --check'
 refused_with 'tank/denied' "zamctl grant --check finds it" zamctl grant --check
 count=$(snaps tank/denied | wc -l)
 ok "the others go on" goes_on tank/ok
 assert_eq "it does not" "$count" "$(snaps tank/denied | wc -l)"
-assert_eq "nor are holds lost" "" "$(unheld tank/denied)"
+ok "some were held" test -n "$held"
+assert_eq "nor are holds lost" "" "$(lost_holds "$held" tank/denied)"
 ok "the grant is back" sh -c 'zamctl grant --print | sh -e'
 ok "it goes on" goes_on tank/denied
-ok "all is well again" wait_for 200 all_fine
+ok "all is well again" wait_for 300 all_fine
 
 section "a pool that has stopped"
 # On a file in a small tmpfs, whose room is then taken: what ZFS writes fails.
@@ -88,7 +90,7 @@ systemctl reload zamd-snap zamd-prune
 ok "it has snapshots" wait_for 300 has_more stuck/vol 0
 dd if=/dev/zero of=/var/tmp/small/filler bs=1M 2>/dev/null || true
 suspended() { [[ $(zpool list -H -o health stuck) == SUSPENDED || $(cat /proc/spl/kstat/zfs/stuck/state) == SUSPENDED ]]; }
-ok "its volume is there" wait_for 60 test -e /dev/zvol/stuck/vol
+ok "its volume is there" wait_for 300 test -e /dev/zvol/stuck/vol
 (timeout 60 dd if=/dev/urandom of=/dev/zvol/stuck/vol bs=1M count=60 conv=fsync >/dev/null 2>&1 &)
 ok "it is suspended" wait_for 300 suspended
 for i in 1 2 3; do ok "tank goes on ($i)" goes_on tank/ok; done
