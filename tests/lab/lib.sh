@@ -299,3 +299,75 @@ unwatch_execs() {
     kill -INT "$LAB_STRACE" 2>/dev/null || true
     wait "$LAB_STRACE" 2>/dev/null || true
 }
+
+# --- copies -----------------------------------------------------------------------------------------------------------
+
+# as_root PRINT...: runs, as root, what `zamctl PRINT...` prints; the first thing that goes wrong ends it.
+as_root() { zamctl "$@" | sh -e; }
+
+# copies_up: installs zam, and lets this machine be its own replica: over sshd, as the host `olympus`, below nas/zam/lab. Takes the
+# source's config from stdin; all else is what zamctl prints.
+LAB_THERE=(--client lab --root nas/zam/lab)
+copies_up() {
+    install_zam >/dev/null
+    cat >/etc/zam/zam.toml
+    as_root ssh --print olympus "${LAB_THERE[@]}" --address 127.0.0.1
+    as_root ssh --print olympus "${LAB_THERE[@]}" --on replica
+    zamctl replica-config --print olympus "${LAB_THERE[@]}" >/etc/zam/zam.d/replica.toml
+    as_root grant --print --replica
+    as_root grant --print
+    systemctl enable --now zamd-snap zamd-prune zamd-recv zamd-send
+}
+
+# guid NAME: of a snapshot or a dataset.
+guid() { zfs get -H -p -o value guid "$1"; }
+
+# audit [UNIT]...: the audit trail of these programs, a line for each: op, outcome, what, error, why.
+audit() {
+    local unit units=()
+    for unit in "$@"; do units+=(-t "$unit"); done
+    journalctl -b --no-pager -o json --output-fields=OP,OUTCOME,WHAT,ERROR,WHY "${units[@]}" |
+        jq -r 'select(.OP) | [.OP, .OUTCOME, .WHAT, .ERROR // "", .WHY // ""] | map(tostring) | join(" | ")'
+}
+
+# copy NAME [FILTER]: of a dataset's copies as `zamctl status --json` has them, or what jq's FILTER takes of them.
+copy() { status_json | jq -r --arg dataset "$1" ".copies[] | select(.dataset == \$dataset) | ${2:-.}"; }
+# copy_is NAME REGEX: what stands there.
+copy_is() { [[ $(copy "$1" 'tostring') =~ $2 ]]; }
+
+# guids DATASET: of its snapshots, oldest first.
+guids() { zfs list -H -p -o guid -t snapshot -s createtxg -d 1 "$1" | xargs; }
+
+# content SNAPSHOT: a checksum of all its files, or of the volume.
+content() {
+    local at status=0
+    if [[ $(zfs get -H -o value type "${1%@*}") == volume ]]; then
+        zfs clone -o volmode=dev "$1" "${1%%/*}/lab-look"
+        wait_for 60 test -b "/dev/zvol/${1%%/*}/lab-look" && sha256sum <"/dev/zvol/${1%%/*}/lab-look" || status=1
+        # udev may still look at it
+        wait_for 60 zfs destroy "${1%%/*}/lab-look"
+        return $status
+    fi
+    at=$(mktemp -d)
+    mount -t zfs -o ro "$1" "$at" || { rmdir "$at" && return 1; }
+    (cd "$at" && find . -type f -print0 | LC_ALL=C sort -z | xargs -0r sha256sum | sha256sum) || status=1
+    umount "$at" && rmdir "$at"
+    return $status
+}
+
+# alike DESC SOURCE COPY: the newest of the copy's snapshots is the source's newest, by GUID and by content; all of it is held.
+alike() {
+    local desc=$1 from=$2 to=$3 newest
+    newest=$(snaps "$from" | tail -n 1)
+    assert_eq "$desc: it has the newest by its identity" "$(guid "$from@$newest")" "$(guid "$to@$newest" 2>&1)"
+    assert_eq "$desc: the same content" "$(content "$from@$newest")" "$(content "$to@$newest" 2>&1)"
+    assert_eq "$desc: all of it is held" "" "$(zfs list -H -o name,userrefs -t snapshot -d 1 "$to" | awk -F '\t' '$2 == 0 { print $1 }')"
+}
+
+# destroy SNAPSHOT...: as root, whatever zam thinks of it; zamd-snap may hold it anew meanwhile.
+destroy() {
+    local snapshot
+    for snapshot in "$@"; do
+        until { zfs release zam "$snapshot" 2>/dev/null || true; } && zfs destroy "$snapshot" 2>/dev/null; do sleep 1; done
+    done
+}
