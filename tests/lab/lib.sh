@@ -230,7 +230,8 @@ status_says() { [[ $(status_row "$1" '.why | join("; ")') =~ $2 ]]; }
 # goes_round DAEMON POOL COUNT: waits until the daemon has begun so many more rounds over the pool.
 goes_round() {
     local daemon=$1 pool=$2 count=$3 last
-    listed() { status_json | jq -r --arg daemon "$daemon" --arg pool "$pool" '.pools[] | select(.daemon == $daemon and .pool == $pool) | .last_listing'; }
+    # whatever the status says of the others
+    listed() { { zamctl status --json || true; } | jq -r --arg daemon "$daemon" --arg pool "$pool" '.pools[] | select(.daemon == $daemon and .pool == $pool) | .last_listing'; }
     moved() { local now; now=$(listed) && [[ $now == 2* && $now != "$last" ]]; }
     while ((count-- > 0)); do
         last=$(listed)
