@@ -52,7 +52,7 @@ ok "systemctl enable --now" systemctl enable --now zamd-snap zamd-prune
 assert_eq "all units are enabled" "6 enabled" "$(state is-enabled)"
 assert_eq "all units run" "6 active" "$(state is-active)"
 ok "snapshots come" wait_for 300 has_more tank/home/ann 0
-ok "held" wait_for 60 all_held tank
+ok "held" wait_for 300 all_held tank
 assert_eq "none of what is excluded" "" "$(snaps tank/home/cache)"
 ok "zamctl status, as anybody" wait_for 300 as nobody zamctl status
 assert_match "it shows them" "tank/home/ann .* ok" "$(as nobody zamctl status || true)"

@@ -39,7 +39,7 @@ FIRST='tank/home tank/home/ann tank/home/disk tank/home/guest/back tank/home/tmp
 section "the first ticks"
 ok "tank" wait_for 300 has_more tank/home 1
 ok "dozer" wait_for 300 has_more dozer/mail 1
-ok "zamctl status: all is well" wait_for 120 zamctl status
+ok "zamctl status: all is well" wait_for 300 zamctl status
 
 section "datasets that come later"
 zfs create tank/home/later && zfs create tank/home/later/cache && zfs create tank/outside && zfs create dozer/late

@@ -14,7 +14,7 @@ keep = { daily = 30 }
 TOML
 make_user alice
 make_user bob zam-operators
-ok "the first snapshot is there" wait_for 60 sh -c '[ -n "$(zfs list -H -o name -t snapshot tank/data)" ]'
+ok "the first snapshot is there" wait_for 300 sh -c '[ -n "$(zfs list -H -o name -t snapshot tank/data)" ]'
 
 # exits CODE DESC CMD...
 exits() {
@@ -69,7 +69,7 @@ exits 4 "R-DOOR-2 no unhold" as bob zamctl unhold tank/data
 assert_match "R-DOOR-2 and says who may" 'root' "$LAB_OUTPUT"
 ok "R-DOOR-2 it is held" held tank/data@first zam
 exits 0 "control: expire" as bob zamctl expire tank/data@first
-ok "control: which zamd-snap releases" wait_for 60 not held tank/data@first zam
+ok "control: which zamd-snap releases" wait_for 300 not held tank/data@first zam
 ok "and which is there for its grace" exists tank/data@first
 
 section "the roles themselves"

@@ -10,14 +10,14 @@ source = "tank/data"
 snapshot-period = "1d"
 keep = { daily = 30 }
 TOML
-ok "they work: a snapshot is there" wait_for 60 sh -c '[ -n "$(zfs list -H -o name -t snapshot tank/data)" ]'
+ok "they work: a snapshot is there" wait_for 300 sh -c '[ -n "$(zfs list -H -o name -t snapshot tank/data)" ]'
 
 field() { sed -n "s/^$2:[[:space:]]*//p" "/proc/$1/status"; }
 for role in snap prune; do
     section "zamd-$role"
     main=$(systemctl show -p MainPID --value zamd-$role)
     uid=$(id -u zam-$role)
-    ok "it has a worker" wait_for 60 pgrep -P "$main"
+    ok "it has a worker" wait_for 300 pgrep -P "$main"
     for pid in $main $(pgrep -P "$main"); do
         what="zamd-$role ($(tr '\0' ' ' <"/proc/$pid/cmdline"))"
         assert_eq "R-UNIT-1 $what is its user, in all four ids" "$uid $uid $uid $uid" "$(field "$pid" Uid | xargs)"
@@ -59,7 +59,7 @@ for role in snap prune; do
     setpriv --reuid=zam-$role --regid=zam-$role --clear-groups --inh-caps=-all \
         zamd-$role --runtime-dir /var/tmp/hand/run --state-dir /var/tmp/hand/state >/var/tmp/hand.log 2>&1 &
     hand=$!
-    ok "control: as zam-$role it does" wait_for 60 test -S "/var/tmp/hand/run/$role/status.sock"
+    ok "control: as zam-$role it does" wait_for 300 test -S "/var/tmp/hand/run/$role/status.sock"
     kill $hand
     wait $hand || true
     rm -rf /var/tmp/hand
