@@ -265,18 +265,29 @@ pub fn bookmark_tag(to: DestinationId, snapshot: &SnapTag) -> Result<SnapTag, Na
 /// Which snapshots get their bookmark before this step begins: its base, if that has none, and what it sends. If the source
 /// never hears how the step ended, and has pruned its snapshot when it asks, the replica's newest is known by it.
 ///
-/// At most two of what is newer than the base are marked, so that the newest ones that stay hold the base in any case.
+/// `confirmed` is the newest that the replica is known to have: the base, unless the step before is still under way. At most
+/// two of what is newer are marked, so that the newest bookmarks, which are the ones that stay, hold that one in any case.
 #[must_use]
-pub fn marks_before<'a>(step: &Step<'a>, bookmarks: &[Bookmark], to: DestinationId) -> Vec<&'a Snapshot> {
+pub fn marks_before<'a>(
+    step: &Step<'a>,
+    confirmed: From<'_>,
+    bookmarks: &[Bookmark],
+    to: DestinationId,
+) -> Vec<&'a Snapshot> {
     let ours = || bookmarks.iter().filter(|bookmark| destination_of(bookmark.name.tag()) == Some(to));
     let unmarked = |snapshot: &Snapshot| ours().all(|bookmark| bookmark.guid != snapshot.guid);
-    let unheard = ours().filter(|bookmark| Some(bookmark.createtxg) > step.from.createtxg()).count();
+    let newer = |createtxg| Some(createtxg) > confirmed.createtxg();
+    let mut room = (BOOKMARKS_KEPT - 1).saturating_sub(ours().filter(|bookmark| newer(bookmark.createtxg)).count());
     let base = match step.from {
         From::Snapshot(base) => Some(base),
         From::Nothing | From::Bookmark(_) => None,
     };
-    let next = (unheard + 1 < BOOKMARKS_KEPT).then_some(step.to);
-    base.into_iter().chain(next).filter(|snapshot| unmarked(snapshot)).collect()
+    let mut fits = |snapshot: &Snapshot| {
+        let fits = !newer(snapshot.createtxg) || room > 0;
+        room -= usize::from(fits && newer(snapshot.createtxg));
+        fits
+    };
+    base.into_iter().chain([step.to]).filter(|snapshot| unmarked(snapshot) && fits(snapshot)).collect()
 }
 
 /// The destination for which zam made a bookmark of this name.

@@ -368,6 +368,8 @@ impl Sides {
             self.there = self.there.take().filter(|there| !there.is_empty());
             return self.run(cut);
         }
+        // What the replica was known to have when the step before this one began: that one may be under way still.
+        let mut before: Option<Guid> = None;
         for (nth, (from, to, resume, base)) in steps.into_iter().enumerate() {
             let newest = self.there.iter().flatten().last().map(|s| s.guid);
             assert_eq!(from, newest, "a step that the replica cannot take");
@@ -379,9 +381,21 @@ impl Sides {
                 (None, Some(mark)) => Step { from: From::Bookmark(mark), ..step },
                 _ => step,
             };
-            let due: Vec<Bookmark> =
-                copy::marks_before(&step, &self.marks, Self::to()).into_iter().map(|s| mark(s, Self::to())).collect();
+            let known = |guid: Guid| {
+                let snapshot = self.source.iter().find(|snapshot| snapshot.guid == guid).map(From::Snapshot);
+                snapshot.or_else(|| self.marks.iter().find(|mark| mark.guid == guid).map(From::Bookmark))
+            };
+            let confirmed =
+                if nth == 0 { step.from } else { before.map_or(From::Nothing, |guid| known(guid).unwrap()) };
+            let due = copy::marks_before(&step, confirmed, &self.marks, Self::to());
+            let due: Vec<Bookmark> = due.into_iter().map(|s| mark(s, Self::to())).collect();
+            let confirmed =
+                confirmed.guid().filter(|guid| self.marks.iter().chain(&due).any(|mark| mark.guid == *guid));
             self.marks.extend(due);
+            let surplus = copy::surplus_bookmarks(&self.marks, &[Self::to()]);
+            let stay = |guid: Guid| self.marks.iter().any(|mark| mark.guid == guid && !surplus.contains(&mark.name));
+            assert!(confirmed.is_none_or(stay), "the bookmark of what the replica has would go");
+            before = from;
             let there = self.there.get_or_insert_default();
             if cut == Cut::During(nth) {
                 self.partial = Some(Partial { to: to.guid, from, raw: false });

@@ -299,14 +299,21 @@ impl ReplicaPage {
 impl Keeping {
     /// More patterns than this are not taken from another machine: each is compiled.
     const PATTERNS: usize = 32;
+    /// Nor longer ones, in bytes,
+    const PATTERN: usize = 256;
+    /// nor more tiers: each is played through for every snapshot.
+    const TIERS: usize = 32;
 
     /// The rule, if this machine understands it.
     ///
     /// # Errors
     /// If it does not know the zone or a pattern, or there are too many of them.
     pub fn rule(&self) -> Result<Rule, String> {
-        if self.adopt.len() > Self::PATTERNS {
-            return Err(format!("it has more than {} patterns", Self::PATTERNS));
+        if self.adopt.len() > Self::PATTERNS || self.adopt.iter().any(|pattern| pattern.len() > Self::PATTERN) {
+            return Err(format!("it has more than {} patterns, or longer ones", Self::PATTERNS));
+        }
+        if self.windows.len() > Self::TIERS {
+            return Err(format!("it has more than {} tiers", Self::TIERS));
         }
         let adopt = self.adopt.iter().cloned().map(Pattern::try_from).collect::<Result<_, _>>()?;
         Ok(Rule {

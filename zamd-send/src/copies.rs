@@ -2,9 +2,10 @@
 
 use crate::{Send, place::Place};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 use zam_names::{Bookmark, Dataset, DatasetName, Guid, PoolName, RelPath, UnixTime};
 use zam_policy::{
+    Rule,
     config::{Config, Destination, DestinationId, Entry, Match},
     schedule::{Possible, Task, next_possible, share_of_splay},
 };
@@ -39,6 +40,23 @@ pub struct Remote {
     pub keeping: BTreeMap<RelPath, Result<Keeping, String>>,
     /// Whether nothing may arrive any more.
     pub retired: bool,
+    /// The rules that it has announced, each understood once.
+    pub rules: RefCell<Vec<(Keeping, Option<Rule>)>>,
+}
+
+impl Remote {
+    /// The rule, if this side understands it.
+    pub fn rule(&self, keeping: &Keeping) -> Option<Rule> {
+        let known = self.rules.borrow().iter().find(|(known, _)| known == keeping).map(|(_, rule)| rule.clone());
+        known.unwrap_or_else(|| {
+            let rule = keeping.rule().ok();
+            let mut rules = self.rules.borrow_mut();
+            if rules.len() < RULES {
+                rules.push((keeping.clone(), rule.clone()));
+            }
+            rule
+        })
+    }
 }
 
 /// A copy, as long as the daemon runs.
@@ -99,14 +117,17 @@ impl Item<'_> {
 
 /// Each dataset of a pool with each of its destinations.
 pub fn items<'a>(config: &'a Config, table: &'a Table) -> impl Iterator<Item = Item<'a>> {
-    table.datasets.iter().flat_map(move |dataset| {
-        let entry = match config.sender_for(&dataset.name, dataset.kind) {
-            Match::Entry(entry) => Some(entry),
-            _ => None,
-        };
-        let destinations = entry.into_iter().flat_map(|entry| entry.destinations.iter().map(move |to| (entry, to)));
-        destinations.map(move |(entry, destination)| Item { dataset, entry, destination })
-    })
+    table.datasets.iter().flat_map(move |dataset| items_of(config, dataset))
+}
+
+/// One dataset with each of its destinations.
+fn items_of<'a>(config: &'a Config, dataset: &'a Dataset) -> impl Iterator<Item = Item<'a>> {
+    let entry = match config.sender_for(&dataset.name, dataset.kind) {
+        Match::Entry(entry) => Some(entry),
+        _ => None,
+    };
+    let destinations = entry.into_iter().flat_map(|entry| entry.destinations.iter().map(move |to| (entry, to)));
+    destinations.map(move |(entry, destination)| Item { dataset, entry, destination })
 }
 
 /// When a copy is due.
@@ -118,8 +139,12 @@ pub fn due(shared: &Shared<Send>, item: Item<'_>, now: UnixTime) -> Option<UnixT
     let behind = (period.approximate_seconds() / 10).clamp(0, BEHIND);
     let splay = share_of_splay(item.entry.splay, &shared.host) + behind;
     let task = Task { period, splay, last: copy.and_then(|copy| copy.tried) };
+    // What failed is tried again when that was said, be it before or after the next period.
+    if let Some(retry) = copy.and_then(|copy| copy.retry) {
+        return Some(retry);
+    }
     match next_possible(&task, now, item.entry.rule.zone.calendar(), None) {
-        Possible::At(at) => Some(copy.and_then(|copy| copy.retry).map_or(at, |retry| at.max(retry))),
+        Possible::At(at) => Some(at),
         Possible::Waits(_) => None,
     }
 }
@@ -128,13 +153,17 @@ pub fn due(shared: &Shared<Send>, item: Item<'_>, now: UnixTime) -> Option<UnixT
 pub fn rows(shared: &Shared<Send>, pool: &PoolName, dataset: &DatasetName) -> Vec<CopyStatus> {
     let config = shared.config();
     let tables = shared.common.tables.borrow();
-    let Some(table) = tables.get(pool) else { return Vec::new() };
+    // They are listed by name.
+    let of_name = |table: &Rc<Table>| table.datasets.binary_search_by(|there| there.name.cmp(dataset)).ok();
+    let Some((table, at)) = tables.get(pool).and_then(|table| Some((table, of_name(table)?))) else {
+        return Vec::new();
+    };
     let copies = shared.common.copies.borrow();
     let of = |item: Item<'_>| match copies.get(&item.key()) {
         Some(copy) => copy.status.clone(),
         None => begun(shared, item),
     };
-    items(&config, table).filter(|item| item.dataset.name == *dataset).map(of).collect()
+    items_of(&config, &table.datasets[at]).map(of).collect()
 }
 
 /// Changes how a copy stands.
@@ -207,5 +236,7 @@ pub fn name_of(place: &Place, path: &str) -> String {
     place.host().map_or_else(|| path.to_owned(), |host| format!("{host}:{path}"))
 }
 
+/// So many different rules of one place are kept in mind.
+const RULES: usize = 64;
 /// Seconds behind the start of a period, so that the snapshot that zamd-snap takes then is there.
 const BEHIND: i64 = 5;

@@ -30,11 +30,13 @@ impl send::Send for Desk {
     }
 
     async fn status(self, _: Context, after: Option<DatasetName>) -> Page<SendStatus> {
-        let mut page = self.shared.page(after.as_ref());
-        for row in &mut page.rows {
-            row.destinations = copies::rows(&self.shared, &row.dataset.pool(), &row.dataset);
-        }
-        page
+        // As they stand now, and as long as they are now.
+        let present = |row: SendStatus| SendStatus {
+            destinations: copies::rows(&self.shared, &row.dataset.pool(), &row.dataset),
+            ..row
+        };
+        let rows = self.shared.rows().into_iter().filter(|row| after.as_ref().is_none_or(|after| row.dataset > *after));
+        Page::of(rows.map(present), after.as_ref())
     }
 
     async fn pools(self, _: Context) -> Vec<PoolStatus> {

@@ -25,8 +25,19 @@ const NAP: Duration = Duration::from_millis(200);
 /// How each job ended.
 type Ends = Vec<(Key, Result<(), Failure>)>;
 
+/// How many datasets are sent to a place at a time, by all runs there.
+#[derive(Default)]
+pub struct Slots(Cell<usize>);
+
+/// One of them.
+struct Slot(Rc<Slots>);
+
+/// The jobs of a run.
 pub struct Floor<'a> {
     shared: &'a Shared<Send>,
+    slots: Rc<Slots>,
+    /// How many of the slots there are.
+    most: usize,
     waiting: RefCell<VecDeque<Job>>,
     /// Where lanes are at it, and whether that is there yet.
     active: RefCell<Vec<(RelPath, Rc<Cell<bool>>)>>,
@@ -35,64 +46,76 @@ pub struct Floor<'a> {
 }
 
 impl<'a> Floor<'a> {
-    pub fn new(shared: &'a Shared<Send>, jobs: Vec<Job>) -> Self {
+    pub fn new(shared: &'a Shared<Send>, slots: Rc<Slots>, most: usize, jobs: Vec<Job>) -> Self {
         let waiting = RefCell::new(jobs.into());
-        Self { shared, waiting, active: RefCell::default(), ends: RefCell::default(), lost: RefCell::default() }
+        let (active, ends, lost) = (RefCell::default(), RefCell::default(), RefCell::default());
+        Self { shared, slots, most, waiting, active, ends, lost }
     }
 
     /// Works through what waits, in a session of its own, until nothing does. Gives the session back, for others may need it.
-    pub async fn lane(&self, session: Option<Session>, ways: &Ways, place: &Place) -> Option<Lane> {
-        let session = match session {
-            Some(session) => session,
-            None => match Session::open(ways, place).await {
-                Ok((session, _)) => session,
-                // Fewer lanes do it too; the first one has its session.
-                Err(error) => {
-                    tracing::info!(%place, %error, "one session less sends there");
-                    return None;
-                }
-            },
-        };
-        let mut lane = Lane::new(session);
-        while let Some(mut job) = self.take().await {
+    pub async fn lane(&self, session: Option<Session>, ways: &Ways, place: &Place, run: u64) -> Option<Lane> {
+        let mut lane = session.map(Lane::new);
+        loop {
+            let taken = match &mut lane {
+                Some(lane) => match lane.session.while_beating(self.take()).await {
+                    Ok(taken) => taken,
+                    Err(error) => {
+                        *self.lost.borrow_mut() = Some(error.to_string());
+                        break;
+                    }
+                },
+                None => self.take().await,
+            };
+            let Some((mut job, _slot)) = taken else { break };
+            let lane = match &mut lane {
+                Some(lane) => lane,
+                // Only now that there is something to be said.
+                None => match Session::open(ways, place, run).await {
+                    Ok((session, _)) => lane.insert(Lane::new(session)),
+                    // Fewer lanes do it too; the first one has its session.
+                    Err(error) => {
+                        tracing::info!(%place, %error, "one session less sends there");
+                        self.give_back(job);
+                        break;
+                    }
+                },
+            };
             let until = Instant::now() + SLICE;
             let others = || Instant::now() >= until && !self.waiting.borrow().is_empty();
-            let done = lane.work(self.shared, &mut job, others).await;
-            self.active.borrow_mut().retain(|(path, _)| *path != job.path);
-            match done {
-                Ok(true) => self.ends.borrow_mut().push((job.key, Ok(()))),
-                Ok(false) => {
-                    let why = "for its next turn".to_owned();
-                    copies::touch(self.shared, &job.key, |copy| {
-                        copy.status.state = CopyState::Waiting { why, until: None };
-                    });
-                    self.waiting.borrow_mut().push_back(job);
+            match lane.work(self.shared, &mut job, others).await {
+                Ok(true) => {
+                    self.leave(&job);
+                    self.ends.borrow_mut().push((job.key, Ok(())));
                 }
+                Ok(false) => self.give_back(job),
                 Err(failure) => {
+                    self.leave(&job);
                     let lost = if let Failure::Lost(why) = &failure { Some(why.clone()) } else { None };
                     self.fail(job, failure);
-                    if let Some(why) = lost {
-                        *self.lost.borrow_mut() = Some(why);
+                    if lost.is_some() {
+                        *self.lost.borrow_mut() = lost;
                         break;
                     }
                 }
             }
         }
-        Some(lane)
+        lane
     }
 
     /// The first that may be sent now; none once nothing waits any more.
-    async fn take(&self) -> Option<Job> {
+    async fn take(&self) -> Option<(Job, Slot)> {
         loop {
             {
                 let mut waiting = self.waiting.borrow_mut();
                 if waiting.is_empty() {
                     return None;
                 }
-                let ready = (0..waiting.len()).find(|&nth| !self.must_wait(&waiting, nth));
-                if let Some(job) = ready.and_then(|nth| waiting.remove(nth)) {
-                    self.active.borrow_mut().push((job.path.clone(), Rc::clone(&job.first)));
-                    return Some(job);
+                if self.slots.0.get() < self.most {
+                    let ready = (0..waiting.len()).find(|&nth| !self.must_wait(&waiting, nth));
+                    if let Some(job) = ready.and_then(|nth| waiting.remove(nth)) {
+                        self.active.borrow_mut().push((job.path.clone(), Rc::clone(&job.first)));
+                        return Some((job, Slot::of(&self.slots)));
+                    }
                 }
             }
             tokio::time::sleep(NAP).await;
@@ -107,6 +130,17 @@ impl<'a> Floor<'a> {
             || self.active.borrow().iter().any(|(path, first)| above(path, first))
     }
 
+    fn leave(&self, job: &Job) {
+        self.active.borrow_mut().retain(|(path, _)| *path != job.path);
+    }
+
+    fn give_back(&self, job: Job) {
+        self.leave(&job);
+        let why = "for its next turn".to_owned();
+        copies::touch(self.shared, &job.key, |copy| copy.status.state = CopyState::Waiting { why, until: None });
+        self.waiting.borrow_mut().push_back(job);
+    }
+
     /// What is below one that is not there cannot be sent either.
     fn fail(&self, job: Job, failure: Failure) {
         let mut ends = self.ends.borrow_mut();
@@ -115,18 +149,29 @@ impl<'a> Floor<'a> {
             let below = |other: &Job| other.first.get() && is_below(&other.path, &job.path);
             let (orphans, others): (VecDeque<Job>, VecDeque<Job>) = waiting.drain(..).partition(below);
             *waiting = others;
-            let why = format!("waits for {}, which is above it and not there yet", job.dataset.name);
+            let why = format!("it waits for {}, which is above it and not there yet", job.dataset.name);
             ends.extend(orphans.into_iter().map(|orphan| (orphan.key, Err(Failure::Here(why.clone())))));
         }
         ends.push((job.key, Err(failure)));
     }
 
-    /// How all ended, and why the sessions did, if they did before that.
-    pub fn ends(self, lost: &mut Option<String>) -> Ends {
-        *lost = self.lost.into_inner();
-        let mut ends = self.ends.into_inner();
-        let why = lost.clone().unwrap_or_else(|| "no session was left".to_owned());
-        ends.extend(self.waiting.into_inner().into_iter().map(|job| (job.key, Err(Failure::Lost(why.clone())))));
-        ends
+    /// How those ended that did, and why the sessions did, if that was before the end of all.
+    pub fn ends(self) -> (Ends, Option<String>) {
+        let lost = self.lost.into_inner();
+        let left = !self.waiting.into_inner().is_empty();
+        (self.ends.into_inner(), lost.or_else(|| left.then(|| "no session was left".to_owned())))
+    }
+}
+
+impl Slot {
+    fn of(slots: &Rc<Slots>) -> Self {
+        slots.0.set(slots.0.get() + 1);
+        Self(Rc::clone(slots))
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.0.0.set(self.0.0.get() - 1);
     }
 }

@@ -3,12 +3,18 @@
 use crate::{
     Send,
     copies::{self, Item, Key, due, items},
+    floor::Slots,
     now,
     place::Place,
     run::{self, Wanted},
     ticket::Ticket,
 };
-use std::{collections::BTreeMap, rc::Rc, time::Duration};
+use futures::{StreamExt, stream::FuturesUnordered};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+    time::Duration,
+};
 use tokio::{sync::mpsc, task::spawn_local};
 use zam_names::UnixTime;
 use zam_policy::config::Config;
@@ -34,6 +40,8 @@ pub type Places = BTreeMap<Place, mpsc::UnboundedSender<Errand>>;
 
 /// How long a task sleeps at most before it looks at the clock again: a clock that is set is noticed.
 const NAP: i64 = 30;
+/// So many runs to one place at a time: while a long stream is under way, others go on. All of them share its lanes.
+const RUNS: usize = 4;
 
 /// Starts a task for each place of the config that has none, and lets those end that the config speaks of no more.
 pub fn follow(shared: &Rc<Shared<Send>>) {
@@ -70,49 +78,47 @@ pub fn hand(shared: &Shared<Send>, place: &Place, errand: Errand) {
 
 async fn keep(shared: Rc<Shared<Send>>, place: Place, mut errands: mpsc::UnboundedReceiver<Errand>) {
     let Some(stop) = shared.common.stop.get().cloned() else { return };
-    let mut told = String::new();
+    let slots = Rc::new(Slots::default());
+    let mut runs = FuturesUnordered::new();
+    // What is under way, what is to come after it, and what was told last.
+    let (mut busy, mut later, mut told) = (BTreeSet::new(), Wanted::default(), String::new());
     loop {
-        let next = next(&shared, &place);
-        let mut wanted = Wanted::default();
-        let errand = tokio::select! {
-            () = stop.cancelled() => return,
+        let next = if runs.len() < RUNS { next(&shared, &place, &busy) } else { None };
+        tokio::select! {
+            () = stop.cancelled() => break,
             errand = errands.recv() => match errand {
-                Some(errand) => Some(errand),
-                None => return,
+                Some(errand) => take(&mut later, errand),
+                None => break,
             },
-            () = sleep_until(next) => None,
-        };
-        let more = std::iter::from_fn(|| errands.try_recv().ok());
-        for errand in errand.into_iter().chain(more) {
-            take(&mut wanted, errand);
+            Some((wanted, why)) = runs.next(), if !runs.is_empty() => {
+                let (wanted, why): (Wanted, Option<String>) = (wanted, why);
+                busy.retain(|key| !wanted.keys.contains(key));
+                // Once, not at every try.
+                if let Some(why) = why.as_ref().filter(|why| **why != told) {
+                    tracing::warn!(%place, "{why}");
+                }
+                told = why.unwrap_or_default();
+            }
+            () = sleep_until(next) => {}
         }
-        add_due(&shared, &place, &mut wanted);
-        if wanted.keys.is_empty() {
+        while let Ok(errand) = errands.try_recv() {
+            take(&mut later, errand);
+        }
+        if runs.len() >= RUNS {
             continue;
         }
-        let ran = tokio::select! {
-            // What is under way is cut, and goes on after the next start.
-            () = stop.cancelled() => return,
-            ran = run::run(&shared, &place, &wanted) => ran,
-        };
-        if let Err(why) = ran {
-            // Once, not at every try.
-            if told != why {
-                tracing::warn!(%place, "{why}");
-                told.clone_from(&why);
-            }
-            let config = shared.config().clone();
-            for_each(&shared, &config, &place, |item| {
-                if wanted.keys.contains(&item.key()) {
-                    run::unreachable(&shared, item, &why);
-                }
-            });
-            for ticket in wanted.tickets.values().flatten() {
-                ticket.fail(format!("{place}: {why}"));
-            }
-        } else {
-            told.clear();
+        let mut wanted = later.without(&busy);
+        add_due(&shared, &place, &mut wanted, &busy);
+        if !wanted.keys.is_empty() {
+            busy.extend(wanted.keys.iter().cloned());
+            let nth = shared.common.runs.replace(shared.common.runs.get() + 1);
+            runs.push(run::run(Rc::clone(&shared), place.clone(), Rc::clone(&slots), wanted, nth));
         }
+    }
+    // What is under way is cut, and goes on after the next start. What was seen to be well stays known.
+    drop(runs);
+    if let Err(error) = copies::save(&shared) {
+        tracing::warn!(%place, error, "the notes cannot be written");
     }
 }
 
@@ -128,23 +134,23 @@ fn take(wanted: &mut Wanted, errand: Errand) {
 }
 
 /// Adds what is due, and says of all that it was tried.
-fn add_due(shared: &Shared<Send>, place: &Place, wanted: &mut Wanted) {
+fn add_due(shared: &Shared<Send>, place: &Place, wanted: &mut Wanted, busy: &BTreeSet<Key>) {
     let (config, now) = (shared.config().clone(), now());
     for_each(shared, &config, place, |item| {
-        if due(shared, item, now).is_some_and(|at| at <= now) {
+        if !busy.contains(&item.key()) && due(shared, item, now).is_some_and(|at| at <= now) {
             wanted.keys.insert(item.key());
         }
         if wanted.keys.contains(&item.key()) {
-            copies::change(shared, item, |copy| copy.tried = Some(now));
+            copies::change(shared, item, |copy| (copy.tried, copy.retry) = (Some(now), None));
         }
     });
 }
 
-fn next(shared: &Shared<Send>, place: &Place) -> Option<UnixTime> {
+fn next(shared: &Shared<Send>, place: &Place, busy: &BTreeSet<Key>) -> Option<UnixTime> {
     let (config, now) = (shared.config().clone(), now());
     let mut next: Option<UnixTime> = None;
     for_each(shared, &config, place, |item| {
-        let at = due(shared, item, now);
+        let at = due(shared, item, now).filter(|_| !busy.contains(&item.key()));
         next = next.map_or(at, |next| at.map_or(Some(next), |at| Some(next.min(at))));
     });
     next

@@ -6,7 +6,7 @@ use crate::{
     maker::{Maker, PIECE, read_now},
     pace::{Meter, Pace},
     plan::{Manner, Step},
-    session::{STALL, Session, Trouble},
+    session::{FINISH, STALL, Session, Trouble, odd, refusal},
     ticket::Ticket,
 };
 use std::{
@@ -20,7 +20,6 @@ use tokio_util::bytes::{Bytes, BytesMut};
 use zam_names::{Bookmark, Dataset, DatasetName, RelPath, UnixTime};
 use zam_policy::config::DestinationId;
 use zam_protocol::{
-    Refused,
     recv::{Failing, Offer, Outcome},
     send::{CopyState, Progress},
     words::{Answer, Frame, Word},
@@ -30,7 +29,7 @@ use zam_runtime::{
     keeper::Shared,
 };
 
-/// How long nothing moves before the other side hears that this one is there.
+/// How often a stream that does not move is looked at.
 const BEAT: Duration = Duration::from_secs(30);
 /// So many streams are not confirmed at most: one that is received, one that follows it.
 const AHEAD: usize = 2;
@@ -69,13 +68,16 @@ pub enum Failure {
     Lost(String),
     /// The other side refuses this one.
     #[error("{0}")]
-    Refused(Refused),
+    Refused(String),
     /// What became of its stream there.
     #[error("{1}")]
     Failed(Failing, String),
-    /// ZFS here refuses.
+    /// Something on this side stands in the way.
     #[error("{0}")]
     Here(String),
+    /// ZFS here does not go on where a cut stream ended.
+    #[error("{0}")]
+    Unresumable(String),
     /// There is no room for it.
     #[error("no room there: it takes about {need} bytes, and {there} are left")]
     NoRoom {
@@ -89,15 +91,15 @@ pub enum Failure {
 impl Failure {
     /// Whether what a cut stream has left there is of no use, as far as this side can tell.
     pub fn clears(&self) -> bool {
-        matches!(self, Self::Here(_) | Self::Failed(Failing::Partial | Failing::Stream, _))
+        matches!(self, Self::Unresumable(_) | Self::Failed(Failing::Partial | Failing::Stream, _))
     }
 }
 
 impl From<Trouble> for Failure {
     fn from(trouble: Trouble) -> Self {
         match trouble {
-            Trouble::Lost(why) => Self::Lost(why),
-            Trouble::Refused(refused) => Self::Refused(refused),
+            Trouble::Lost(why) | Trouble::Away(why) => Self::Lost(why),
+            Trouble::Refused(why) => Self::Refused(why),
         }
     }
 }
@@ -126,8 +128,11 @@ impl Lane {
         others: impl Fn() -> bool,
     ) -> Result<bool, Failure> {
         let done = self.steps(shared, job, others).await;
-        if done.is_err() {
-            self.settle(shared, job).await?;
+        match &done {
+            // There is nobody to hear of it.
+            Err(Failure::Lost(_)) => self.open.clear(),
+            Err(_) => self.settle(shared, job).await?,
+            Ok(_) => {}
         }
         done
     }
@@ -144,13 +149,13 @@ impl Lane {
                 break;
             }
             let bytes = job.bytes.as_ref().and_then(|bytes| bytes.front().copied()).flatten();
+            while self.open.len() >= AHEAD {
+                self.confirm(shared, job).await?;
+            }
             if self.open.is_empty() && step.resume.is_none() {
                 self.room(bytes).await?;
             }
             self.mark(job, &step).await?;
-            while self.open.len() >= AHEAD {
-                self.confirm(shared, job).await?;
-            }
             self.send(shared, job, &step, bytes.unwrap_or_default()).await?;
             job.steps.pop_front();
             job.bytes.as_mut().map(VecDeque::pop_front);
@@ -169,7 +174,9 @@ impl Lane {
         let dataset = &job.dataset.name;
         let orders = job.steps.iter().map(|step| step.order(dataset, job.manner)).collect::<Result<Vec<_>, _>>();
         let orders = orders.map_err(|error| Failure::Here(error.to_string()))?;
-        let bytes = self.maker.estimate(orders).await.map_err(Failure::Here)?;
+        let (asked, estimate) = (orders.len(), self.maker.estimate(orders));
+        // For people: without it the streams go out as well.
+        let bytes = self.session.while_beating(estimate).await?.unwrap_or_else(|_| vec![None; asked]);
         let all = bytes.iter().copied().sum::<Option<u64>>();
         copies::touch(shared, &job.key, |copy| copy.status.lag_bytes = all);
         job.bytes = Some(bytes.into());
@@ -187,12 +194,14 @@ impl Lane {
     /// Leaves the bookmarks that must be there before a step begins.
     async fn mark(&mut self, job: &mut Job, step: &Step) -> Result<(), Failure> {
         let here = |error: zam_names::NameError| Failure::Here(error.to_string());
-        let marks = step.marks(&job.dataset.name, &job.bookmarks, job.to).map_err(here)?;
+        let confirmed = self.open.front().unwrap_or(step);
+        let marks = step.marks(&job.dataset.name, confirmed, &job.bookmarks, job.to).map_err(here)?;
         if marks.is_empty() {
             return Ok(());
         }
         let why = format!("of what {} gets", job.name);
-        let batch = self.maker.mark(marks.clone()).await.map_err(Failure::Here)?;
+        let mark = self.maker.mark(marks.clone());
+        let batch = self.session.while_beating(mark).await?.map_err(Failure::Here)?;
         for name in &batch.done {
             Act::new(Op::Bookmark, name, &why, Told::Done).log();
             let of = |snapshot: &&zam_names::Snapshot| {
@@ -256,7 +265,7 @@ impl Lane {
                 tokio::select! {
                     heard = session.next() => {
                         let answer = session.answer(heard).await?;
-                        note(shared, job, open, session, answer)?;
+                        note(shared, job, open, answer)?;
                         moved = Instant::now();
                     }
                     read = tokio::io::AsyncReadExt::read_buf(&mut *making.output, buffer) => match read {
@@ -270,14 +279,18 @@ impl Lane {
                         Err(error) => return Err(Failure::Here(format!("the stream cannot be read: {error}"))),
                     },
                     ended = &mut making.end => {
-                        ended.map_err(|why| Failure::Here(format!("@{} cannot be sent: {why}", step.to.tag)))?;
+                        let here = |why| {
+                            let why = format!("@{} cannot be sent: {why}", step.to.tag);
+                            if step.resume.is_some() { Failure::Unresumable(why) } else { Failure::Here(why) }
+                        };
+                        ended.map_err(here)?;
                         break;
                     }
                     () = tokio::time::sleep(BEAT) => {
                         if moved.elapsed() > STALL {
                             return Err(Failure::Here(format!("the stream has not moved for {} s", STALL.as_secs())));
                         }
-                        session.frame(Frame::Chunk(Bytes::new())).await?;
+                        session.beat().await?;
                     }
                 }
             }
@@ -298,12 +311,13 @@ impl Lane {
     async fn confirm(&mut self, shared: &Shared<Send>, job: &Job) -> Result<(), Failure> {
         let open = self.open.len();
         while self.open.len() == open {
-            let answer = self.session.hear().await;
-            let answer = match answer {
-                Err(Trouble::Refused(refused)) => Answer::Refused(refused),
-                answer => answer?,
-            };
-            note(shared, job, &mut self.open, &self.session, answer)?;
+            match self.session.hear(FINISH).await {
+                Err(Trouble::Refused(why)) => {
+                    self.open.pop_front();
+                    return Err(Failure::Refused(why));
+                }
+                answer => note(shared, job, &mut self.open, answer?)?,
+            }
         }
         Ok(())
     }
@@ -326,13 +340,7 @@ impl Lane {
 }
 
 /// Takes an answer about the streams under way.
-fn note(
-    shared: &Shared<Send>,
-    job: &Job,
-    open: &mut VecDeque<Step>,
-    session: &Session,
-    answer: Answer,
-) -> Result<(), Failure> {
+fn note(shared: &Shared<Send>, job: &Job, open: &mut VecDeque<Step>, answer: Answer) -> Result<(), Failure> {
     match answer {
         Answer::Still => Ok(()),
         Answer::Go if !open.is_empty() => Ok(()),
@@ -355,9 +363,9 @@ fn note(
         }
         Answer::Refused(refused) if !open.is_empty() => {
             open.pop_front();
-            Err(Failure::Refused(refused))
+            Err(refusal(&refused).into())
         }
-        other => Err(session.odd(&other).into()),
+        other => Err(odd(&other).into()),
     }
 }
 
@@ -386,7 +394,8 @@ async fn pass(session: &mut Session, job: &Job, piece: Bytes) -> Result<(), Fail
         Some(packed) => session.frame(packed).await?,
         None => session.chunk(piece).await?,
     }
-    job.pace.wait(length as u64).await;
+    // All that goes there shares the pace, so a turn can be long in coming.
+    session.while_beating(job.pace.wait(length as u64)).await?;
     Ok(())
 }
 

@@ -18,7 +18,7 @@ mod task;
 mod ticket;
 
 use std::{
-    cell::{OnceCell, RefCell},
+    cell::{Cell, OnceCell, RefCell},
     collections::BTreeMap,
     process::ExitCode,
     rc::Rc,
@@ -61,6 +61,8 @@ struct Common {
     notes: OnceCell<RefCell<Store<copies::Notes>>>,
     /// How places are reached.
     ways: OnceCell<place::Ways>,
+    /// How many runs there were.
+    runs: Cell<u64>,
     /// The end of it all.
     stop: OnceCell<CancellationToken>,
 }
@@ -105,6 +107,7 @@ impl Daemon for Send {
         // Tests have no sshd.
         let ssh = std::env::var_os("ZAM_TEST_SSH").filter(|_| simulated).map(Into::into);
         let ways = place::Ways::new(&args.config, &shared.folder, &args.runtime_dir, ssh);
+        ways.tidy();
         // Set once, here.
         let _ = (shared.common.notes.set(RefCell::new(notes)), shared.common.ways.set(ways));
         Ok(())

@@ -28,7 +28,7 @@ pub struct Ways {
     receive: PathBuf,
     /// What ssh reads, and nothing else.
     config: PathBuf,
-    /// Where connections to one host are shared.
+    /// Where the sockets are through which sessions share a connection.
     shared: PathBuf,
     runtime_dir: PathBuf,
 }
@@ -77,7 +77,7 @@ impl Ways {
             ssh: ssh.unwrap_or_else(|| SSH.into()),
             receive: beside.unwrap_or_else(|| "/usr/bin/zam-receive".into()),
             config: config_file.with_file_name("ssh_config"),
-            shared: state.join("ssh-%C"),
+            shared: state.to_owned(),
             runtime_dir: runtime_dir.to_owned(),
         }
     }
@@ -89,14 +89,25 @@ impl Ways {
         lacks.then(|| format!("there is no {config} yet: `zamctl ssh --print {place}` prints what makes it"))
     }
 
+    /// Removes the sockets that a daemon before this one has left.
+    pub fn tidy(&self) {
+        for entry in std::fs::read_dir(&self.shared).into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().starts_with(SOCKET) {
+                // What cannot be removed is in nobody's way: the names go on.
+                let _ = std::fs::remove_file(entry.path());
+            }
+        }
+    }
+
     /// The command whose standard input and output lead to zam-receive there. Nothing of this process's environment goes
-    /// with it.
-    pub fn command(&self, place: &Place) -> Command {
+    /// with it. The sessions of one run share a connection, and no others: another place may be the same machine under
+    /// another name, with another key.
+    pub fn command(&self, place: &Place, run: u64) -> Command {
         let mut command = match place {
             Place::Host { host, user } => {
                 let mut command = Command::new(&self.ssh);
                 command.arg("-F").arg(&self.config).args(["-T", "-e", "none", "-l", user]);
-                // A network that is gone is noticed in two minutes. The streams of a run share one connection.
+                // A network that is gone is noticed in two minutes.
                 for option in [
                     "BatchMode=yes",
                     "ConnectTimeout=30",
@@ -107,7 +118,8 @@ impl Ways {
                 ] {
                     command.args(["-o", option]);
                 }
-                command.arg("-o").arg(format!("ControlPath={}", self.shared.display())).args(["--", host]);
+                let socket = self.shared.join(format!("{SOCKET}{}-{run}", std::process::id()));
+                command.arg("-o").arg(format!("ControlPath={}", socket.display())).args(["--", host]);
                 command
             }
             Place::Here(root) => {
@@ -125,4 +137,5 @@ impl Ways {
     }
 }
 
+const SOCKET: &str = "ssh-";
 const SSH: &str = "/usr/bin/ssh";

@@ -89,15 +89,19 @@ pub fn plan(
     let rules: Vec<&Rule> = rules.iter().collect();
     let wants = Wants { rules: &rules, full: asked.full, now: asked.now };
     let source = Source { snapshots: &dataset.snapshots, bookmarks };
+    // A bookmark is left before the first stream has arrived: it tells only where nothing is remembered.
+    let bookmarked = || copy::copied_before(bookmarks, item.destination.id());
+    let before = noted.map_or_else(bookmarked, |noted| noted.arrived);
+    if before && !asked.full && row.is_none_or(|row| row.count == 0) {
+        return Verdict::Stopped(gone(item, table, remote, path, asked));
+    }
     let Some(row) = row else {
-        // A bookmark is left before the first stream has arrived: it tells only where nothing is remembered.
-        let bookmarked = || copy::copied_before(bookmarks, item.destination.id());
-        let before = noted.map_or_else(bookmarked, |noted| noted.arrived);
-        if before && !asked.full {
-            return Verdict::Stopped(gone(item, table, remote, path, asked));
-        }
         return verdict(copy::plan(source, None, &wants), None, item, manner, asked);
     };
+    if row.count == 0 && row.partial.is_none() {
+        // A first stream cannot come to where something is, be it only a place for what is below.
+        return Verdict::Stopped(placeholder(item, remote, path, asked));
+    }
     let newest: Vec<Copied> = row
         .newest
         .iter()
@@ -167,7 +171,7 @@ fn rules(item: Item<'_>, remote: &Remote, path: &RelPath) -> Result<Vec<Rule>, S
         (None, None) => None,
     };
     // What is not understood here, a zone that this machine does not know, narrows nothing: more is sent than is kept.
-    let theirs = keeping.and_then(|keeping| keeping.rule().ok());
+    let theirs = keeping.and_then(|keeping| remote.rule(keeping));
     Ok(theirs.into_iter().chain([item.destination.narrowing(item.entry)]).collect())
 }
 
@@ -185,13 +189,16 @@ fn manner(
     let row = remote.rows.get(path).filter(|row| row.count > 0 || row.partial.is_some());
     let raw = match (row, noted) {
         (Some(_), Some(noted)) => noted.raw,
-        // Without notes: what arrived raw is encrypted there.
-        (Some(row), None) if row.count > 0 => facts.encrypted && row.encrypted,
+        // Without notes: what arrived raw is encrypted there. What is not known here is judged later, as diverged.
+        (Some(row), None) if facts.encrypted && is_known(item, table, row) => row.encrypted,
         _ => wanted,
     };
     if raw != wanted {
         let [was, is] = [raw, wanted].map(|raw| if raw { "raw" } else { "not raw" });
-        return Err(format!("it was begun {was} and would go on {is}, which ZFS does not mend: set `raw = {raw}`"));
+        // No word on which is right: whoever says so for the replica could get contents in clear by it.
+        return Err(format!(
+            "it was begun {was} and would go on {is}, which ZFS does not mend: leave `raw` as it was, or begin anew beside it"
+        ));
     }
     if facts.encrypted && !raw && !facts.key_loaded {
         return Err(format!("its key is not loaded, and it is not sent raw: `zfs load-key {}`", item.dataset.name));
@@ -204,16 +211,33 @@ fn manner(
     Ok(Manner { raw, shape })
 }
 
+/// What makes room for a dataset where there is only a place for what is below it.
+fn placeholder(item: Item<'_>, remote: &Remote, path: &RelPath, asked: &Asked<'_>) -> String {
+    let there = path.below(&remote.root).map_or_else(|_| path.to_string(), |there| there.to_string());
+    let (dataset, place) = (&item.dataset.name, asked.place);
+    let below: Vec<&str> = remote
+        .rows
+        .keys()
+        .filter(|row| row.parent().as_ref() == Some(path))
+        .filter_map(|row| row.as_str().rsplit('/').next())
+        .collect();
+    let back = match below.as_slice() {
+        [] => String::new(),
+        [child, ..] => {
+            format!(", then `zfs rename {there}-old/{child} {there}/{child}` and so for all that lies below")
+        }
+    };
+    format!(
+        "{there} is there and has nothing of it: at {place} as root `zfs rename {there} {there}-old`, here `zamctl replicate \
+         {dataset} --to {} --wait`{back}",
+        item.destination.id()
+    )
+}
+
 /// Why a copy is not where it was.
 fn gone(item: Item<'_>, table: &Table, remote: &Remote, path: &RelPath, asked: &Asked<'_>) -> String {
     let dataset = item.dataset;
-    let none = Vec::new();
-    let bookmarks = table.bookmarks.get(&dataset.name).unwrap_or(&none);
-    let known = |guid: Guid| {
-        dataset.snapshots.iter().any(|snapshot| snapshot.guid == guid)
-            || bookmarks.iter().any(|bookmark| bookmark.guid == guid)
-    };
-    let elsewhere = remote.rows.values().find(|row| row.newest.last().is_some_and(|newest| known(newest.guid)));
+    let elsewhere = remote.rows.values().find(|row| is_known(item, table, row));
     let full = format!("`zamctl replicate {} --to {} --full`", dataset.name, item.destination.id());
     let name = |path: &RelPath| path.below(&remote.root).map_or_else(|_| path.to_string(), |name| name.to_string());
     match elsewhere {
@@ -229,6 +253,15 @@ fn gone(item: Item<'_>, table: &Table, remote: &Remote, path: &RelPath, asked: &
         ),
         None => format!("{} is not there any more: {full} sends everything anew", name_of(asked.place, path.as_str())),
     }
+}
+
+/// Whether the source knows the newest snapshot of a row.
+fn is_known(item: Item<'_>, table: &Table, row: &ReplicaRow) -> bool {
+    let bookmarks = table.bookmarks.get(&item.dataset.name);
+    row.newest.last().is_some_and(|newest| {
+        item.dataset.snapshots.iter().any(|snapshot| snapshot.guid == newest.guid)
+            || bookmarks.into_iter().flatten().any(|bookmark| bookmark.guid == newest.guid)
+    })
 }
 
 impl Step {
@@ -255,13 +288,14 @@ impl Step {
         }
     }
 
-    /// The bookmarks that must be there before it begins.
+    /// The bookmarks that must be there before it begins, where `confirmed` is the oldest step that is under way, or this one.
     ///
     /// # Errors
     /// If a name becomes too long.
     pub fn marks(
         &self,
         dataset: &zam_names::DatasetName,
+        confirmed: &Self,
         there: &[Bookmark],
         to: DestinationId,
     ) -> Result<Vec<(Target, BookmarkName)>, zam_names::NameError> {
@@ -269,7 +303,8 @@ impl Step {
             let name = BookmarkName::new(dataset.clone(), copy::bookmark_tag(to, &snapshot.tag)?)?;
             Ok((Target { name: dataset.at(&snapshot.tag)?, guid: snapshot.guid }, name))
         };
-        copy::marks_before(&self.as_planned(), there, to).into_iter().map(mark).collect()
+        let confirmed = confirmed.as_planned().from;
+        copy::marks_before(&self.as_planned(), confirmed, there, to).into_iter().map(mark).collect()
     }
 
     /// As ZFS makes it.

@@ -81,16 +81,21 @@ pub async fn round(keeper: &mut Keeper<Send>, orders: Vec<Order<Send>>) -> Resul
     let shared = Rc::clone(&keeper.shared);
     shared.common.tables.borrow_mut().insert(keeper.name.clone(), Rc::clone(&table));
     keep::follow(&shared);
-    for Order { job, what, .. } in orders {
+    // What people only want to see comes last.
+    let (last, first): (Vec<_>, Vec<_>) =
+        orders.into_iter().partition(|order| matches!(order.what, Wish::Estimate(..)));
+    for Order { job, what, .. } in first.into_iter().chain(last) {
         match what {
+            Wish::Estimate(_, asked) if asked.is_closed() => shared.end(job, Ok(Vec::new())),
             Wish::Look(asked) => {
                 // Whoever asked may have gone.
                 let _ = asked.send(Rc::clone(&table));
                 shared.end(job, Ok(Vec::new()));
             }
             Wish::Estimate(steps, asked) => {
-                let bytes = match keeper.act("estimate streams", Act::Estimate(steps)).await? {
-                    Acted::Bytes(bytes) => bytes,
+                // Without an answer whoever asked sees the steps, and not their bytes.
+                let bytes = match keeper.act("estimate streams", Act::Estimate(steps)).await {
+                    Ok(Acted::Bytes(bytes)) => bytes,
                     _ => Vec::new(),
                 };
                 let _ = asked.send(bytes);
@@ -138,11 +143,13 @@ fn replicate(
             places.entry(place).or_default().push(item.key());
         }
     }
-    if places.is_empty()
-        && let Some(dataset) =
-            order.dataset.as_ref().filter(|dataset| table.datasets.iter().any(|d| d.name == **dataset))
-    {
-        ticket.fail(format!("no entry of the config sends {dataset} there"));
+    if let (true, Some(dataset)) = (places.is_empty(), &order.dataset) {
+        let there = table.datasets.iter().any(|there| there.name == *dataset);
+        let to = order.to.as_ref().map_or_else(String::new, |to| format!(" to {to}"));
+        ticket.fail(match there {
+            true => format!("no entry of the config sends {dataset}{to}"),
+            false => format!("there is no dataset {dataset}"),
+        });
     }
     for (place, keys) in places {
         keep::hand(shared, &place, Errand::Order { keys, full: order.full, ticket: Rc::clone(&ticket) });

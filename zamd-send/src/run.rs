@@ -3,7 +3,7 @@
 use crate::{
     Send,
     copies::{self, Copy, Item, Key, Noted, Remote, Table, items, name_of},
-    floor::Floor,
+    floor::{Floor, Slots},
     lane::Job,
     now,
     pace::{Pace, back_off},
@@ -14,7 +14,7 @@ use crate::{
     ticket::Ticket,
 };
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     collections::{BTreeMap, BTreeSet},
     rc::Rc,
     time::Duration,
@@ -36,27 +36,56 @@ pub struct Wanted {
     pub tickets: BTreeMap<Key, Vec<Rc<Ticket>>>,
 }
 
+impl Wanted {
+    /// Takes out what is not under way; the rest comes after it.
+    pub fn without(&mut self, busy: &BTreeSet<Key>) -> Self {
+        let (keys, now_keys) = std::mem::take(&mut self.keys).into_iter().partition(|key| busy.contains(key));
+        let (full, now_full) = std::mem::take(&mut self.full).into_iter().partition(|key| busy.contains(key));
+        let tickets = std::mem::take(&mut self.tickets);
+        let (tickets, now_tickets) = tickets.into_iter().partition(|(key, _)| busy.contains(key));
+        *self = Self { keys, full, tickets };
+        Self { keys: now_keys, full: now_full, tickets: now_tickets }
+    }
+}
+
 /// A run under way.
 struct Run<'a> {
     shared: &'a Shared<Send>,
     place: &'a Place,
     wanted: &'a Wanted,
     started: UnixTime,
+    /// What became of a copy is told already.
+    ended: RefCell<BTreeSet<Key>>,
+    /// Where nothing will come, for there is nothing to send: what is below need not wait for it.
+    empty: RefCell<BTreeSet<RelPath>>,
 }
 
-/// Runs. What becomes of each copy stands in its status and in the tickets.
-///
-/// # Errors
-/// Why the run as a whole came to nothing.
-pub async fn run(shared: &Shared<Send>, place: &Place, wanted: &Wanted) -> Result<(), String> {
-    let run = Run { shared, place, wanted, started: now() };
-    let done = run.all().await.map_err(|trouble| trouble.to_string());
+/// Runs. What becomes of each copy stands in its status and in the tickets. `nth` tells the daemon's runs apart. Gives back
+/// what the run was for, and why it came to nothing as a whole, if it did.
+pub async fn run(
+    shared: Rc<Shared<Send>>,
+    place: Place,
+    slots: Rc<Slots>,
+    wanted: Wanted,
+    nth: u64,
+) -> (Wanted, Option<String>) {
+    let (ended, empty) = (RefCell::default(), RefCell::default());
+    let run = Run { shared: &shared, place: &place, wanted: &wanted, started: now(), ended, empty };
+    let done = run.all(slots, nth).await;
     // All at once: what was remembered of many copies that are well.
-    copies::save(shared).map_err(|error| format!("the notes cannot be written: {error}")).and(done)
+    let saved = copies::save(&shared).map_err(|error| Trouble::Lost(format!("the notes cannot be written: {error}")));
+    let why = match done.and(saved) {
+        Ok(()) => None,
+        Err(trouble) => {
+            run.rest(&trouble);
+            Some(trouble.to_string())
+        }
+    };
+    (wanted, why)
 }
 
 impl Run<'_> {
-    async fn all(&self) -> Result<(), Trouble> {
+    async fn all(&self, slots: Rc<Slots>, nth: u64) -> Result<(), Trouble> {
         let config = self.shared.config().clone();
         let tables = self.look(&config).await;
         let all: Vec<(Item<'_>, &Table)> = tables
@@ -66,25 +95,43 @@ impl Run<'_> {
                 Place::of(item.destination).as_ref() == Some(self.place) && self.wanted.keys.contains(&item.key())
             })
             .collect();
+        for (key, tickets) in &self.wanted.tickets {
+            if !all.iter().any(|(item, _)| item.key() == *key) && !self.ended.borrow().contains(key) {
+                tickets.iter().for_each(|ticket| ticket.fail(format!("{} is not there any more", key.0)));
+            }
+        }
         if all.is_empty() {
             return Ok(());
         }
         let ways = self.shared.common.ways.get().ok_or_else(|| Trouble::Lost("it knows no ways".to_owned()))?;
-        let (mut session, greeted) = Session::open(ways, self.place).await?;
-        let rows = session.list().await?;
-        let mut remote = Remote { root: greeted.root, rows, keeping: BTreeMap::new(), retired: greeted.retired };
+        let (mut session, greeted) = Session::open(ways, self.place, nth).await?;
+        // Of all that goes there, wanted now or not: what is above a dataset must be there before it.
+        let mut ours: BTreeSet<RelPath> = BTreeSet::new();
+        for item in tables.iter().flat_map(|table| items(&config, table)) {
+            if let (true, Ok(path)) =
+                (Place::of(item.destination).as_ref() == Some(self.place), self.path(item, &greeted.root))
+            {
+                if item.dataset.snapshots.is_empty() {
+                    self.empty.borrow_mut().insert(path.clone());
+                }
+                ours.insert(path);
+            }
+        }
+        let rows = session.list(&ours).await?;
+        let (root, retired) = (greeted.root, greeted.retired);
+        let mut remote = Remote { root, rows, keeping: BTreeMap::new(), retired, rules: RefCell::default() };
         // How long it would keep what is not there yet, all asked at once.
         let missing: Vec<(RelPath, Kind)> = all
             .iter()
             .filter_map(|(item, _)| Some((self.path(*item, &remote.root).ok()?, item.dataset.kind)))
             .filter(|(path, _)| !remote.rows.contains_key(path))
             .collect();
-        let keeping = session.keeping(&missing).await?;
-        remote.keeping =
-            keeping.into_iter().map(|(path, keeping)| (path, keeping.map_err(|why| why.to_string()))).collect();
-        let mut jobs = Vec::new();
+        remote.keeping = session.keeping(&missing).await?;
+        let mut jobs: Vec<Job> = Vec::new();
         let mut paces: BTreeMap<DestinationId, Rc<Pace>> = BTreeMap::new();
         for (item, table) in &all {
+            // Others have their turn in between: what another machine announces is played through here.
+            tokio::task::yield_now().await;
             let Some((path, steps, manner)) = self.prepare(*item, table, &mut remote, &mut session).await? else {
                 continue;
             };
@@ -109,26 +156,46 @@ impl Run<'_> {
             });
         }
         self.shared.common.remotes.borrow_mut().insert(self.place.clone(), Rc::new(remote));
+        // How each is sent, before the first byte.
+        copies::save(self.shared).map_err(|why| Trouble::Lost(format!("the notes cannot be written: {why}")))?;
+        let (jobs, orphans): (Vec<Job>, Vec<Job>) = {
+            let remotes = self.shared.common.remotes.borrow();
+            let there = |path: &RelPath| {
+                let row = remotes.get(self.place).and_then(|remote| remote.rows.get(path));
+                row.is_some_and(|row| row.count > 0 || row.partial.is_some())
+            };
+            let coming: BTreeSet<RelPath> = jobs.iter().map(|job| job.path.clone()).collect();
+            let empty = self.empty.borrow();
+            let comes =
+                |path: &RelPath| there(path) || coming.contains(path) || empty.contains(path) || !ours.contains(path);
+            jobs.into_iter().partition(|job| {
+                !job.first.get() || std::iter::successors(job.path.parent(), RelPath::parent).all(|above| comes(&above))
+            })
+        };
+        for orphan in orphans {
+            let Some((item, _)) = all.iter().find(|(item, _)| item.key() == orphan.key) else { continue };
+            self.fail(*item, "it waits for what is above it, which is not there yet: see its own row", false);
+        }
         if jobs.is_empty() {
             return Ok(());
         }
+        let mut jobs = jobs;
         let lanes = all.iter().map(|(item, _)| item.destination.concurrency).max().unwrap_or(1) as usize;
-        let lanes = lanes.clamp(1, jobs.len());
+        let (most, lanes) = (lanes.max(1), lanes.clamp(1, jobs.len()));
         // Parents before children.
         jobs.sort_by(|a, b| a.path.cmp(&b.path));
-        let floor = Floor::new(self.shared, jobs);
+        let floor = Floor::new(self.shared, slots, most, jobs);
         let mut sessions = vec![Some(session)];
         sessions.resize_with(lanes, || None);
-        let work = sessions.into_iter().map(|session| floor.lane(session, ways, self.place));
+        let work = sessions.into_iter().map(|session| floor.lane(session, ways, self.place, nth));
         // The first session carries the others: they end together.
         let lanes = futures::future::join_all(work).await;
-        let mut lost = None;
-        let ends = floor.ends(&mut lost);
+        let (ends, lost) = floor.ends();
         drop(lanes);
         for (key, end) in ends {
             let Some((item, _)) = all.iter().find(|(item, _)| item.key() == key) else { continue };
             match end {
-                Ok(()) => self.well(*item),
+                Ok(()) => self.well(*item, true),
                 Err(failure) => self.fail(*item, &failure.to_string(), failure.clears()),
             }
         }
@@ -138,14 +205,19 @@ impl Run<'_> {
     /// The pools of the sources as they are now. What cannot be looked at is left out, and its copies wait.
     async fn look(&self, config: &Config) -> Vec<Rc<Table>> {
         let names: BTreeSet<PoolName> = self.wanted.keys.iter().map(|(dataset, _)| dataset.pool()).collect();
-        let mut tables = Vec::new();
-        for pool in names {
+        let looks = names.into_iter().map(async |pool| {
             let (sender, seen) = oneshot::channel();
             let asked = self.shared.order(&pool, 0, format!("look at {pool}"), Wish::Look(sender));
-            match (asked, seen.await) {
-                (Ok(_), Ok(table)) => tables.push(table),
-                _ => {
-                    let known = self.shared.common.tables.borrow().get(&pool).cloned();
+            let table = if asked.is_ok() { seen.await.ok() } else { None };
+            table.ok_or(pool)
+        });
+        let mut tables = Vec::new();
+        for seen in futures::future::join_all(looks).await {
+            match seen {
+                Ok(table) => tables.push(table),
+                Err(pool) => {
+                    // What was there is not there now, or not known any more.
+                    let known = self.shared.common.tables.borrow_mut().remove(&pool);
                     let why = format!("pool {pool} cannot be looked at: `zamctl status` says why");
                     for item in known.iter().flat_map(|table| items(config, table)) {
                         if self.wanted.keys.contains(&item.key()) {
@@ -216,7 +288,10 @@ impl Run<'_> {
             verdict = plan(item, table, remote, &path, noted.as_ref(), &asked(false));
         }
         match verdict {
-            Verdict::UpToDate => self.well(item),
+            Verdict::UpToDate => {
+                self.well(item, remote.rows.get(&path).is_some_and(|row| row.count > 0));
+                self.empty.borrow_mut().insert(path);
+            }
             Verdict::Clear => self.fail(item, "what a cut stream left is still there", true),
             Verdict::Stopped(why) => self.stop(item, CopyState::Waiting { why: why.clone(), until: None }, why),
             Verdict::Diverged { common, beyond } => {
@@ -224,14 +299,12 @@ impl Run<'_> {
                 self.stop(item, CopyState::Diverged { common, beyond }, why);
             }
             Verdict::Steps(steps, manner) => {
-                let arrived = remote.rows.get(&path).is_some_and(|row| row.count > 0);
+                // Who asked for everything anew has said that nothing is there.
+                let row = remote.rows.get(&path).is_some_and(|row| row.count > 0);
+                let arrived = row || !full && noted.as_ref().is_some_and(|noted| noted.arrived);
                 let last = noted.and_then(|noted| noted.last);
                 let new = Noted { path: path.clone(), raw: manner.raw, shape: manner.shape, arrived, last };
                 copies::note(shared, item.dataset.guid, to, new);
-                if let Err(why) = copies::save(shared) {
-                    self.fail(item, &format!("it cannot be written down how it is sent: {why}"), false);
-                    return Ok(None);
-                }
                 copies::change(shared, item, |copy| {
                     let why = format!("for its turn: {} to send", words_for(steps.len()));
                     copy.status.state = CopyState::Waiting { why, until: None };
@@ -244,12 +317,14 @@ impl Run<'_> {
         Ok(None)
     }
 
-    /// All is there.
-    fn well(&self, item: Item<'_>) {
+    /// All is there; `something` is, unless there was nothing to send yet.
+    fn well(&self, item: Item<'_>, something: bool) {
         let (guid, to, now) = (item.dataset.guid, item.destination.id(), now());
+        self.ended.borrow_mut().insert(item.key());
         if let Some(noted) = copies::noted(self.shared, guid, to) {
             // Saved at the end of the run.
-            copies::note(self.shared, guid, to, Noted { last: Some(now), ..noted });
+            let arrived = noted.arrived || something;
+            copies::note(self.shared, guid, to, Noted { last: Some(now), arrived, ..noted });
         }
         copies::change(self.shared, item, |copy| {
             copy.status.last = Some(now);
@@ -262,6 +337,7 @@ impl Run<'_> {
 
     /// Nothing is sent until somebody does something.
     fn stop(&self, item: Item<'_>, state: CopyState, why: String) {
+        self.ended.borrow_mut().insert(item.key());
         for ticket in self.tickets(&item.key()) {
             ticket.fail(format!("{}: {why}", item.dataset.name));
         }
@@ -274,30 +350,50 @@ impl Run<'_> {
 
     /// It did not go well, and is tried again.
     fn fail(&self, item: Item<'_>, why: &str, clear: bool) {
+        self.ended.borrow_mut().insert(item.key());
         for ticket in self.tickets(&item.key()) {
             ticket.fail(format!("{}: {why}", item.dataset.name));
         }
         copies::change(self.shared, item, |copy| {
             copy.clear |= clear;
             failed(copy, item, why, &self.shared.host);
-            copy.status.problems = vec![why.to_owned()];
+            let absent = item.entry.absent_expected && !self.is_there(item);
+            copy.status.problems = Vec::from_iter((!absent).then(|| why.to_owned()));
         });
     }
-}
 
-/// A whole run came to nothing: what that means for one of its copies. One that may be away is no problem.
-pub fn unreachable(shared: &Shared<Send>, item: Item<'_>, why: &str) {
-    copies::change(shared, item, |copy| {
-        failed(copy, item, why, &shared.host);
-        let absent = item.destination.absent_expected;
-        copy.status.problems = Vec::from_iter((!absent).then(|| why.to_owned()));
-        let given_up = item.destination.give_up;
-        if !absent && is_given_up(copy, item, now()) {
-            copy.status
-                .problems
-                .insert(0, format!("given up: no run has ended well for {given_up}; it is tried once a day"));
+    fn is_there(&self, item: Item<'_>) -> bool {
+        self.shared.common.tables.borrow().contains_key(&item.dataset.name.pool())
+    }
+
+    /// The run as a whole came to nothing: what that means for the copies that have no end yet. One that may be away is no
+    /// problem.
+    fn rest(&self, trouble: &Trouble) {
+        let why = trouble.to_string();
+        let ended = self.ended.borrow().clone();
+        for (key, tickets) in self.wanted.tickets.iter().filter(|(key, _)| !ended.contains(key)) {
+            tickets.iter().for_each(|ticket| ticket.fail(format!("{} to {}: {why}", key.0, self.place)));
         }
-    });
+        let config = self.shared.config().clone();
+        let tables: Vec<Rc<Table>> = self.shared.common.tables.borrow().values().cloned().collect();
+        for item in tables.iter().flat_map(|table| items(&config, table)) {
+            let here = Place::of(item.destination).as_ref() == Some(self.place);
+            let key = item.key();
+            if !here || !self.wanted.keys.contains(&key) || ended.contains(&key) {
+                continue;
+            }
+            copies::change(self.shared, item, |copy| {
+                failed(copy, item, &why, &self.shared.host);
+                let absent = item.destination.absent_expected && matches!(trouble, Trouble::Away(_));
+                copy.status.problems = Vec::from_iter((!absent).then(|| why.clone()));
+                if !absent && is_given_up(copy, item, now()) {
+                    let span = item.destination.give_up;
+                    let given_up = format!("given up: no run has ended well for {span}; it is tried once a day");
+                    copy.status.problems.insert(0, given_up);
+                }
+            });
+        }
+    }
 }
 
 fn failed(copy: &mut Copy, item: Item<'_>, why: &str, host: &str) {

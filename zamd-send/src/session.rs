@@ -2,54 +2,77 @@
 //! in time, and nothing in it is more than a claim about what is there.
 
 use crate::place::{Place, Ways};
-use futures::{SinkExt, StreamExt};
+use futures::StreamExt;
 use nix::{
     fcntl::{FcntlArg, fcntl},
     sys::signal::{Signal, killpg},
     unistd::Pid,
 };
-use std::{cell::RefCell, collections::BTreeMap, io, rc::Rc, time::Duration};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    io,
+    pin::pin,
+    rc::Rc,
+    time::Duration,
+};
 use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     process::{Child, ChildStderr, ChildStdin},
     sync::mpsc,
-    time::{error::Elapsed, timeout},
+    time::{Instant, sleep, timeout},
 };
-use tokio_util::bytes::{Buf, Bytes};
+use tokio_util::{
+    bytes::{Buf, Bytes, BytesMut},
+    codec::Encoder,
+};
 use zam_names::{DatasetName, Kind, RelPath};
 use zam_protocol::{
     Refused,
-    recv::{Keeping, ReplicaRow},
-    words::{self, Answer, Frame, Hi, Word, Writer},
+    recv::{Keeping, Outcome, ReplicaRow},
+    words::{self, Answer, Frame, Frames, Hi, Word},
 };
 
 /// How long nothing may move in the middle of a stream.
 pub const STALL: Duration = Duration::from_secs(600);
+/// After so long without a word of its own this side says that it is there.
+const BEAT: Duration = Duration::from_secs(30);
 /// How long the first answer may take: a name to be looked up, keys to be exchanged.
 const GREETING: Duration = Duration::from_secs(120);
-/// More rows than this no replica has.
-const ROWS: usize = 200_000;
+/// How long any other may, however often the other side says that it takes a while.
+const ANSWER: Duration = Duration::from_secs(900);
+/// How long ZFS there may be at a stream after its last byte.
+pub const FINISH: Duration = Duration::from_secs(2 * 3600);
 /// How long a listing may take in all.
 const LISTING: Duration = Duration::from_secs(1800);
+/// More rows than this no replica has,
+const ROWS: usize = 200_000;
+/// nor more bytes of names.
+const BYTES: usize = 128 << 20;
 /// Answers that wait to be heard; more make the other side wait.
 const WAITING: usize = 16;
 
 /// Why there is no answer, or not the hoped-for one.
 #[derive(Debug, thiserror::Error)]
 pub enum Trouble {
+    /// Nobody is there: the host is not reached, the pool not imported.
+    #[error("{0}")]
+    Away(String),
     /// The session has ended, or is of no use any more.
     #[error("{0}")]
     Lost(String),
     /// The other side refuses; the session goes on.
     #[error("{0}")]
-    Refused(Refused),
+    Refused(String),
 }
 
 /// Both halves, and the process behind them.
 pub struct Session {
     child: Child,
-    output: Writer<ChildStdin>,
+    output: ChildStdin,
     answers: mpsc::Receiver<io::Result<Answer>>,
+    /// What came while this side was writing.
+    early: VecDeque<io::Result<Answer>>,
     said: Rc<RefCell<String>>,
 }
 
@@ -64,24 +87,24 @@ pub struct Greeted {
 }
 
 impl Session {
-    /// Goes there and greets.
-    pub async fn open(ways: &Ways, place: &Place) -> Result<(Self, Greeted), Trouble> {
+    /// Goes there and greets. Sessions of one `run` share a connection.
+    pub async fn open(ways: &Ways, place: &Place, run: u64) -> Result<(Self, Greeted), Trouble> {
         if let Some(lack) = ways.lack(place) {
             return Err(Trouble::Lost(lack));
         }
         let start = |error: io::Error| Trouble::Lost(format!("the way to {place} cannot be taken: {error}"));
-        let mut child = ways.command(place).spawn().map_err(start)?;
-        let (Some(input), Some(output), Some(errors)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
+        let mut child = ways.command(place, run).spawn().map_err(start)?;
+        let (Some(output), Some(input), Some(errors)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
         else {
             return Err(Trouble::Lost(format!("the way to {place} has no pipes")));
         };
         // Fewer turns; it works with the small one too.
-        let _ = fcntl(&input, FcntlArg::F_SETPIPE_SZ(1 << 20));
+        let _ = fcntl(&output, FcntlArg::F_SETPIPE_SZ(1 << 20));
         let said = Rc::default();
         tokio::task::spawn_local(listen(errors, Rc::clone(&said)));
         let (sender, answers) = mpsc::channel(WAITING);
         tokio::task::spawn_local(async move {
-            let mut input = words::reader(output);
+            let mut input = words::reader(input);
             while let Some(frame) = input.next().await {
                 let answer = frame.and_then(|frame| match frame {
                     Frame::Word(word) => words::read(&word),
@@ -93,9 +116,14 @@ impl Session {
                 }
             }
         });
-        let mut session = Self { child, output: words::writer(input), answers, said };
-        session.say(&Word::Hello(Hi::ours())).await?;
-        match session.hear_within(GREETING).await? {
+        let mut session = Self { child, output, answers, early: VecDeque::new(), said };
+        // Before the first answer, what ends is the way there.
+        let away = |trouble| match trouble {
+            Trouble::Lost(why) => Trouble::Away(why),
+            other => other,
+        };
+        session.say(&Word::Hello(Hi::ours())).await.map_err(away)?;
+        match session.hear_within(GREETING, GREETING).await.map_err(away)? {
             Answer::Hello { hi, root, retired, .. } if hi.major == words::MAJOR => {
                 let unpacks = hi.capabilities.iter().any(|capability| capability == words::ZSTD);
                 Ok((session, Greeted { root, retired, unpacks }))
@@ -105,7 +133,7 @@ impl Session {
                 hi.major,
                 words::MAJOR
             ))),
-            other => Err(session.odd(&other)),
+            other => Err(odd(&other)),
         }
     }
 
@@ -117,77 +145,129 @@ impl Session {
 
     /// Sends a frame.
     pub async fn frame(&mut self, frame: Frame) -> Result<(), Trouble> {
-        let sent = timeout(STALL, self.output.send(frame)).await;
-        self.sent(sent).await
+        let mut bytes = BytesMut::new();
+        Frames.encode(frame, &mut bytes).map_err(|error| Trouble::Lost(error.to_string()))?;
+        self.write(bytes).await
     }
 
     /// Sends bytes of a stream, as they are.
     pub async fn chunk(&mut self, bytes: Bytes) -> Result<(), Trouble> {
         let length = u32::try_from(bytes.len()).map_err(|error| Trouble::Lost(error.to_string()))?;
-        let mut whole = Buf::chain(Bytes::from_owner(Frame::chunk_head(length)), bytes);
-        // What was framed before has been flushed.
-        let sent = timeout(STALL, self.output.get_mut().write_all_buf(&mut whole)).await;
-        self.sent(sent).await
+        self.write(Buf::chain(Bytes::from_owner(Frame::chunk_head(length)), bytes)).await
     }
 
-    async fn sent(&mut self, sent: Result<io::Result<()>, Elapsed>) -> Result<(), Trouble> {
-        match sent {
-            Ok(Ok(())) => Ok(()),
+    /// Says that this side is there.
+    pub async fn beat(&mut self) -> Result<(), Trouble> {
+        self.frame(Frame::Chunk(Bytes::new())).await
+    }
+
+    /// Waits for something on this side, and lets the other one know meanwhile that it is there.
+    pub async fn while_beating<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Trouble> {
+        let mut work = pin!(work);
+        loop {
+            tokio::select! {
+                done = &mut work => return Ok(done),
+                () = sleep(BEAT) => self.beat().await?,
+            }
+        }
+    }
+
+    /// Writes. As long as the other side does not take it and says that it takes a while, that is waited for.
+    async fn write(&mut self, mut bytes: impl Buf) -> Result<(), Trouble> {
+        let until = Instant::now() + FINISH;
+        let Self { output, answers, early, .. } = self;
+        let written = {
+            let mut written = pin!(output.write_all_buf(&mut bytes));
+            loop {
+                tokio::select! {
+                    written = &mut written => break Some(written),
+                    // More than that is not needed to know that it lives.
+                    Some(answer) = answers.recv(), if early.len() < WAITING => {
+                        if !matches!(answer, Ok(Answer::Still)) {
+                            early.push_back(answer);
+                        }
+                    }
+                    () = sleep(STALL) => break None,
+                }
+                if Instant::now() > until {
+                    break None;
+                }
+            }
+        };
+        match written {
+            Some(Ok(())) => Ok(()),
             // It went, and has said why, or ssh has.
-            Ok(Err(_)) => Err(self.parted().await),
-            Err(_) => Err(Trouble::Lost(format!("nothing has moved for {} s", STALL.as_secs()))),
+            Some(Err(_)) => Err(self.parted().await),
+            None => Err(Trouble::Lost(format!("it has taken nothing for {} s", STALL.as_secs()))),
         }
     }
 
     /// The next answer, a refusal or a word that it takes a while included; for use beside other things that may happen.
     pub async fn next(&mut self) -> Option<io::Result<Answer>> {
-        self.answers.recv().await
+        match self.early.pop_front() {
+            Some(answer) => Some(answer),
+            None => self.answers.recv().await,
+        }
     }
 
     /// The next answer that is one. A refusal is trouble.
-    pub async fn hear(&mut self) -> Result<Answer, Trouble> {
-        self.hear_within(words::SILENCE).await
+    pub async fn hear(&mut self, limit: Duration) -> Result<Answer, Trouble> {
+        self.hear_within(words::SILENCE, limit).await
     }
 
-    async fn hear_within(&mut self, silence: Duration) -> Result<Answer, Trouble> {
+    async fn hear_within(&mut self, silence: Duration, limit: Duration) -> Result<Answer, Trouble> {
+        let until = Instant::now() + limit;
         loop {
-            match timeout(silence, self.next()).await {
-                Err(_) => return Err(Trouble::Lost(format!("it has not answered for {} s", silence.as_secs()))),
+            let left = until.saturating_duration_since(Instant::now()).min(silence);
+            match timeout(left, self.next()).await {
+                Err(_) => {
+                    return Err(Trouble::Lost(format!("it has not answered for {} s", limit.min(silence).as_secs())));
+                }
                 Ok(heard) => match self.answer(heard).await? {
                     Answer::Still => {}
-                    Answer::Refused(refused) => return Err(Trouble::Refused(refused)),
+                    Answer::Refused(refused) => return Err(refusal(&refused)),
                     answer => return Ok(answer),
                 },
             }
         }
     }
 
-    /// What [`Self::next`] has brought.
+    /// What [`Self::next`] has brought, without what terminals should not see.
     pub async fn answer(&mut self, heard: Option<io::Result<Answer>>) -> Result<Answer, Trouble> {
         match heard {
+            Some(Ok(Answer::Received(Outcome::Failed(failing, why)))) => {
+                Ok(Answer::Received(Outcome::Failed(failing, clean(&why))))
+            }
             Some(Ok(answer)) => Ok(answer),
-            Some(Err(error)) => Err(Trouble::Lost(format!("what it answers is not understood: {error}"))),
+            Some(Err(error)) => Err(Trouble::Lost(clean(&format!("what it answers is not understood: {error}")))),
             None => Err(self.parted().await),
         }
     }
 
-    /// What is there, by path.
-    pub async fn list(&mut self) -> Result<BTreeMap<RelPath, ReplicaRow>, Trouble> {
+    /// What is there, by path. Of what is none of `ours`, no more than is needed to find what was renamed.
+    pub async fn list(&mut self, ours: &BTreeSet<RelPath>) -> Result<BTreeMap<RelPath, ReplicaRow>, Trouble> {
         self.say(&Word::List { after: None }).await?;
         let listing = async {
-            let mut rows = BTreeMap::new();
+            let (mut rows, mut bytes) = (BTreeMap::new(), 0);
             loop {
-                match self.hear().await? {
-                    Answer::Rows(page) => {
-                        rows.extend(page.rows.into_iter().map(|row| (row.path.clone(), row)));
-                        if page.next.is_none() {
-                            return Ok(rows);
-                        }
-                        if rows.len() > ROWS {
-                            return Err(Trouble::Lost(format!("it says that it has more than {ROWS} datasets")));
-                        }
-                    }
-                    other => return Err(self.odd(&other)),
+                let page = match self.hear(ANSWER).await? {
+                    Answer::Rows(page) => page,
+                    other => return Err(odd(&other)),
+                };
+                for mut row in page.rows {
+                    let newest = if ours.contains(&row.path) { ReplicaRow::NEWEST } else { 1 };
+                    row.newest.drain(..row.newest.len().saturating_sub(newest));
+                    row.newest.shrink_to_fit();
+                    let names = row.newest.iter().map(|arrived| arrived.tag.as_str().len() + 64).sum::<usize>();
+                    let patterns = row.keeping.adopt.iter().map(String::len).sum::<usize>();
+                    bytes += 512 + row.path.as_str().len() + names + patterns + 64 * row.keeping.windows.len();
+                    rows.insert(row.path.clone(), row);
+                }
+                if rows.len() > ROWS || bytes > BYTES {
+                    return Err(Trouble::Lost("its listing is longer than any replica's".to_owned()));
+                }
+                if page.next.is_none() {
+                    return Ok(rows);
                 }
             }
         };
@@ -198,9 +278,9 @@ impl Session {
     /// Bytes that there is room for.
     pub async fn space(&mut self) -> Result<u64, Trouble> {
         self.say(&Word::Space).await?;
-        match self.hear().await? {
+        match self.hear(ANSWER).await? {
             Answer::Space(space) => Ok(space.available),
-            other => Err(self.odd(&other)),
+            other => Err(odd(&other)),
         }
     }
 
@@ -208,16 +288,16 @@ impl Session {
     pub async fn keeping(
         &mut self,
         datasets: &[(RelPath, Kind)],
-    ) -> Result<BTreeMap<RelPath, Result<Keeping, Refused>>, Trouble> {
+    ) -> Result<BTreeMap<RelPath, Result<Keeping, String>>, Trouble> {
         let mut found = BTreeMap::new();
         for batch in datasets.chunks(WAITING) {
             for (path, kind) in batch {
                 self.say(&Word::Keeping { path: path.clone(), kind: *kind }).await?;
             }
             for (path, _) in batch {
-                let keeping = match self.hear().await {
+                let keeping = match self.hear(ANSWER).await {
                     Ok(Answer::Keeping(keeping)) => Ok(keeping),
-                    Ok(other) => return Err(self.odd(&other)),
+                    Ok(other) => return Err(odd(&other)),
                     Err(Trouble::Refused(refused)) => Err(refused),
                     Err(trouble) => return Err(trouble),
                 };
@@ -230,17 +310,10 @@ impl Session {
     /// Has what a cut stream left thrown away.
     pub async fn clear(&mut self, path: &RelPath) -> Result<(), Trouble> {
         self.say(&Word::Clear { path: path.clone() }).await?;
-        match self.hear().await? {
+        match self.hear(ANSWER).await? {
             Answer::Cleared => Ok(()),
-            other => Err(self.odd(&other)),
+            other => Err(odd(&other)),
         }
-    }
-
-    /// An answer that has no place where it came.
-    pub fn odd(&self, answer: &Answer) -> Trouble {
-        let mut text = format!("{answer:?}");
-        text.truncate(text.char_indices().nth(100).map_or(text.len(), |(at, _)| at));
-        Trouble::Lost(format!("it answers out of turn: {text}"))
     }
 
     /// Why there is nothing more to hear: what the process behind it said last.
@@ -266,14 +339,51 @@ impl Drop for Session {
     }
 }
 
-/// Keeps the last thing that was said, for people: bounded, without control characters.
+/// An answer that has no place where it came.
+pub fn odd(answer: &Answer) -> Trouble {
+    Trouble::Lost(clean(&format!("it answers out of turn: {answer:?}")))
+}
+
+/// What a refusal is to this side.
+pub fn refusal(refused: &Refused) -> Trouble {
+    let said = clean(&refused.to_string());
+    match refused {
+        Refused::Failed { why, .. } if why == "it is not imported" => Trouble::Away(said),
+        _ => Trouble::Refused(said),
+    }
+}
+
+/// Another machine's words as people may see them: not long, and without control characters.
+fn clean(text: &str) -> String {
+    text.trim().chars().filter(|c| !c.is_control()).take(300).collect()
+}
+
+/// Keeps the last thing that was said, for people.
 async fn listen(errors: ChildStderr, said: Rc<RefCell<String>>) {
-    let mut lines = BufReader::new(tokio::io::AsyncReadExt::take(errors, 1 << 20)).split(b'\n');
+    let mut lines = BufReader::new(errors.take(1 << 20)).split(b'\n');
     while let Ok(Some(line)) = lines.next_segment().await {
-        let text = String::from_utf8_lossy(&line);
-        let text: String = text.trim().chars().filter(|c| !c.is_control()).take(300).collect();
+        let text = clean(&String::from_utf8_lossy(&line));
         if !text.is_empty() {
             *said.borrow_mut() = text;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pretty_assertions::assert_eq;
+
+    #[test]
+    fn what_a_stranger_says_does_nothing_to_a_terminal() {
+        assert_eq!(clean(" \u{1b}[2Jgone\r\n\u{7}"), "[2Jgone");
+        assert_eq!(clean(&"x".repeat(1000)).len(), 300);
+    }
+
+    #[test]
+    fn a_pool_that_is_not_imported_is_away_and_all_else_is_refused() {
+        let failed = |why: &str| refusal(&Refused::Failed { what: "looking".into(), why: why.into() });
+        assert!(matches!(failed("it is not imported"), Trouble::Away(_)));
+        assert!(matches!(failed("it is on fire"), Trouble::Refused(_)));
     }
 }

@@ -5,6 +5,9 @@ use std::{cell::RefCell, rc::Rc};
 use zam_protocol::JobId;
 use zam_runtime::keeper::Shared;
 
+/// So many failures are told one by one.
+const TOLD: usize = 20;
+
 /// A part of a job; when nobody has it any more, that part has ended.
 pub struct Ticket {
     shared: Rc<Shared<Send>>,
@@ -31,12 +34,22 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        let (done, failed) = (self.done.take(), self.failed.take());
-        let ended = if failed.is_empty() {
-            Ok(done)
-        } else {
-            Err(failed.into_iter().chain(done).collect::<Vec<_>>().join("; "))
-        };
-        self.shared.end(self.job, ended);
+        let (mut done, mut failed) = (self.done.take(), self.failed.take());
+        if std::thread::panicking() {
+            failed.push("zamd-send failed at it, which is a bug; its journal says more".to_owned());
+        }
+        if failed.is_empty() {
+            return self.shared.end(self.job, Ok(done));
+        }
+        if let Some(more) = failed.len().checked_sub(TOLD).filter(|more| *more > 0) {
+            failed.truncate(TOLD);
+            failed.push(format!("and {more} more; `zamctl status` has them all"));
+        }
+        if let Some(more) = done.len().checked_sub(TOLD).filter(|more| *more > 0) {
+            done.truncate(TOLD);
+            done.push(format!("and {more} more were sent"));
+        }
+        failed.append(&mut done);
+        self.shared.end(self.job, Err(failed.join("; ")));
     }
 }

@@ -341,10 +341,15 @@ impl<P: Part> Shared<P> {
 
     /// The status, a page of it.
     pub fn page(&self, after: Option<&DatasetName>) -> Page<P::Row> {
+        Page::of(self.rows(), after)
+    }
+
+    /// All of it, by name.
+    pub fn rows(&self) -> Vec<P::Row> {
         let pools = self.pools.borrow();
         let mut rows: Vec<P::Row> = pools.values().flat_map(|view| view.rows.iter().cloned()).collect();
         rows.sort_by(|a, b| a.dataset().cmp(b.dataset()));
-        Page::of(rows, after)
+        rows
     }
 
     /// How the pools stand.
