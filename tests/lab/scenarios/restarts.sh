@@ -34,7 +34,7 @@ section "at work"
 ok "snapshots come, and go" wait_for 400 more dead 0
 
 section "killed and restarted"
-for round in 1 2 3; do
+for round in 1 2; do
     before=$(taken)
     for daemon in zamd-snap zamd-prune; do
         sleep "0.$((RANDOM % 10))"
@@ -50,11 +50,11 @@ done
 
 section "a worker dies"
 for daemon in zamd-snap zamd-prune; do
-    ok "$daemon has one" wait_for 120 worker $daemon
+    ok "$daemon has one" wait_for 300 worker $daemon
     main=$(pid $daemon) old=$(worker $daemon)
     kill -9 "$old"
     another() { local now; now=$(worker $daemon) && [[ $now != "$old" ]]; }
-    ok "it gets another" wait_for 120 another
+    ok "it gets another" wait_for 300 another
     assert_eq "the daemon is the same" "$main" "$(pid $daemon)"
 done
 before=$(taken) gone=$(dead)
@@ -75,7 +75,7 @@ rm /run/systemd/system/zamd-prune.service.d/lab.conf && systemctl daemon-reload
 section "in the end"
 gone=$(dead)
 ok "thinning goes on" wait_for 400 more dead "$gone"
-for i in 1 2 4; do ok "tank/data/$i: what policy keeps is held" wait_for 200 kept_held tank/data/$i; done
+for i in 1 2 4; do ok "tank/data/$i: what policy keeps is held" wait_for 300 kept_held tank/data/$i; done
 systemctl stop zamd-snap zamd-prune
 for i in 1 2 3; do assert_eq "tank/data/$i: nothing that policy keeps is gone" "" "$(lost_firsts tank/data/$i 60)"; done
 assert_eq "each tick was one transaction" "" \
