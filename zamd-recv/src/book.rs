@@ -2,7 +2,7 @@
 
 use std::{
     cell::RefCell,
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::File,
     io::{self, Read},
     time::{Duration, Instant},
@@ -51,6 +51,8 @@ enum State {
 pub struct Book {
     entries: RefCell<BTreeMap<Ticket, Entry>>,
     arrived: RefCell<BTreeMap<DatasetName, UnixTime>>,
+    /// Where a process that receives hangs in ZFS.
+    hanging: RefCell<BTreeSet<DatasetName>>,
     changed: Notify,
 }
 
@@ -73,6 +75,9 @@ impl Book {
         let busy = |what: String, why: &str| Err(Refused::Busy { what, why: why.to_owned() });
         if open().any(|entry| entry.dataset == dataset) {
             return busy(dataset.to_string(), "a stream is being received already");
+        }
+        if self.hanging.borrow().contains(&dataset) {
+            return busy(dataset.to_string(), "a stream that was given up hangs in ZFS");
         }
         if open().count() >= OF_ALL {
             return busy("zamd-recv".to_owned(), "it receives as many streams as it may");
@@ -164,7 +169,18 @@ impl Book {
     pub fn is_busy(&self, dataset: &DatasetName) -> bool {
         self.tidy();
         let entries = self.entries.borrow();
-        entries.values().any(|entry| entry.dataset == *dataset && !matches!(entry.state, State::Over(..)))
+        self.hanging.borrow().contains(dataset)
+            || entries.values().any(|entry| entry.dataset == *dataset && !matches!(entry.state, State::Over(..)))
+    }
+
+    /// Nothing can be received at a dataset for now.
+    pub fn hangs(&self, dataset: &DatasetName) {
+        self.hanging.borrow_mut().insert(dataset.clone());
+    }
+
+    /// It can again.
+    pub fn hangs_no_more(&self, dataset: &DatasetName) {
+        self.hanging.borrow_mut().remove(dataset);
     }
 
     /// When something last arrived at a dataset.
@@ -237,6 +253,9 @@ mod tests {
             tokio::join!(book.outcome(ticket, peer(1), limit), async { book.end(ticket, Outcome::Done, NOW) });
         assert_eq!(outcome, Ok(Some(Outcome::Done)));
         assert_eq!((book.is_busy(&entry.dataset), book.arrived(&entry.dataset)), (false, Some(NOW)));
+        book.hangs(&entry.dataset);
+        assert!(book.is_busy(&entry.dataset) && announce(&book, "a", "x").is_err());
+        book.hangs_no_more(&entry.dataset);
         announce(&book, "a", "x").unwrap();
     }
 

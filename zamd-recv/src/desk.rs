@@ -120,12 +120,16 @@ impl recv::Recv for Desk {
             return Err(Refused::Busy { what: dataset.to_string(), why });
         }
         let gone = || Refused::Failed { what: "clear".to_owned(), why: "its process is gone".to_owned() };
-        let cleared = clear::clear(shared.common.clearer.get().ok_or_else(gone)?, &dataset).await;
-        let why = format!("asked by {client}");
-        let said = cleared.as_ref().err().map(ToString::to_string);
-        let outcome = said.as_deref().map_or(audit::Outcome::Done, audit::Outcome::Failed);
-        audit::Act { uid: Some(peer.uid), ..audit::Act::new(Op::Clear, &dataset, &why, outcome) }.log();
-        cleared
+        // To its end, whoever asked may be gone: the answer to a question that was dropped would be the next one's.
+        let cleared = tokio::task::spawn_local(async move {
+            let cleared = clear::clear(shared.common.clearer.get().ok_or_else(gone)?, &dataset).await;
+            let why = format!("asked by {client}");
+            let said = cleared.as_ref().err().map(ToString::to_string);
+            let outcome = said.as_deref().map_or(audit::Outcome::Done, audit::Outcome::Failed);
+            audit::Act { uid: Some(peer.uid), ..audit::Act::new(Op::Clear, &dataset, &why, outcome) }.log();
+            cleared
+        });
+        cleared.await.unwrap_or_else(|_| Err(gone()))
     }
 
     async fn keeping(self, _: Context, client: Client, path: RelPath, kind: Kind) -> Result<Keeping, Refused> {

@@ -70,13 +70,17 @@ pub async fn attend(shared: &Rc<Shared<Recv>>, mut guest: UnixStream, peer: Peer
         Held::No(why) => Outcome::Failed(Failing::Other, why),
         _ => outcome,
     };
+    if hung.is_some() {
+        shared.common.book.hangs(&entry.dataset);
+    }
+    shared.common.book.end(ticket, outcome, now());
+    look_soon(shared, &entry);
     if let Some(mut child) = hung {
         // Nothing may be received there as long as it hangs in ZFS.
         tracing::error!(dataset = %entry.dataset, "the process that receives hangs in ZFS and cannot be killed");
         drop(child.wait().await);
+        shared.common.book.hangs_no_more(&entry.dataset);
     }
-    shared.common.book.end(ticket, outcome, now());
-    look_soon(shared, &entry);
 }
 
 /// Whether what arrived is held.

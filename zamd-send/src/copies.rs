@@ -2,7 +2,7 @@
 
 use crate::{Send, place::Place};
 use serde::{Deserialize, Serialize};
-use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
+use std::{cell::RefCell, collections::BTreeMap, rc::Rc, time::Instant};
 use zam_names::{Bookmark, Dataset, DatasetName, Guid, PoolName, RelPath, UnixTime};
 use zam_policy::{
     Rule,
@@ -28,6 +28,8 @@ pub struct Table {
     pub bookmarks: BTreeMap<DatasetName, Vec<Bookmark>>,
     /// What else copying must know of them.
     pub facts: BTreeMap<DatasetName, CopyFacts>,
+    /// When that was.
+    pub seen: Option<Instant>,
 }
 
 /// What a place last said that it has.

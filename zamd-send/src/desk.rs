@@ -2,20 +2,23 @@
 
 use crate::{
     Send,
-    copies::{self, Item, items},
+    copies::{self, Item, Table, items},
     place::Place,
     plan::{Asked, Step, Verdict, plan},
     round::Wish,
 };
-use std::rc::Rc;
+use std::{rc::Rc, time::Duration};
 use tarpc::context::Context;
 use tokio::sync::oneshot;
-use zam_names::DatasetName;
+use zam_names::{DatasetName, PoolName};
 use zam_protocol::{
     Hello, JobId, JobState, Page, Peer, PoolStatus, Reach, Refused, Role,
     send::{self, CopyState, PlannedCopy, PlannedStep, ReplicateOrder, SendStatus},
 };
 use zam_runtime::keeper::Shared;
+
+/// So old a look is as good as a new one: who plans many datasets has the pool looked at once.
+const FRESH: Duration = Duration::from_secs(2);
 
 /// What answers one connection.
 #[derive(Clone)]
@@ -64,6 +67,7 @@ impl send::Send for Desk {
     }
 
     async fn plan(self, _: Context, dataset: DatasetName) -> Result<Vec<PlannedCopy>, Refused> {
+        self.look(&dataset.pool()).await?;
         let mut planned = Vec::new();
         for (mut copy, orders) in self.with(&dataset, |_| true, |item, place| self.planned(item, place)) {
             if !orders.is_empty() {
@@ -81,6 +85,19 @@ impl send::Send for Desk {
 }
 
 impl Desk {
+    /// Has the pool looked at, unless that was done just now. One that cannot be is planned by what was last seen.
+    async fn look(&self, pool: &PoolName) -> Result<(), Refused> {
+        let fresh = |table: &Rc<Table>| table.seen.is_some_and(|seen| seen.elapsed() < FRESH);
+        if self.shared.common.tables.borrow().get(pool).is_some_and(fresh) {
+            return Ok(());
+        }
+        let (sender, seen) = oneshot::channel();
+        self.shared.order(pool, self.peer.uid, format!("look at {pool}"), Wish::Look(sender))?;
+        // Without it the plan says what it lacks.
+        drop(seen.await);
+        Ok(())
+    }
+
     /// What `each` makes of each copy of a dataset that is meant.
     fn with<T>(
         &self,

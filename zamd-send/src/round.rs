@@ -77,7 +77,8 @@ pub async fn round(keeper: &mut Keeper<Send>, orders: Vec<Order<Send>>) -> Resul
         by_dataset.entry(bookmark.name.dataset().clone()).or_default().push(bookmark);
     }
     let facts = facts.into_iter().map(|facts| (facts.dataset.clone(), facts)).collect();
-    let table = Rc::new(Table { datasets: keeper.datasets.clone(), bookmarks: by_dataset, facts });
+    let seen = Some(std::time::Instant::now());
+    let table = Rc::new(Table { datasets: keeper.datasets.clone(), bookmarks: by_dataset, facts, seen });
     let shared = Rc::clone(&keeper.shared);
     shared.common.tables.borrow_mut().insert(keeper.name.clone(), Rc::clone(&table));
     keep::follow(&shared);

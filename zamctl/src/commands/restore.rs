@@ -85,7 +85,9 @@ fn text(args: &Args, host: Option<&str>, copy: &SnapshotName) -> String {
          # To have the key of the datasets above again, once that is loaded: zfs change-key -i {new}\n\
          # To put it in the old one's place, and go on replicating from this snapshot:\n\
          #    zfs rename {was} {before}\n\
-         #    zfs rename {new} {was}\n",
+         #    zfs rename {new} {was}\n\
+         # What the replica has beyond it is then a branch of its own: zamctl replicate {was} --to {from} --rotate\n",
+        from = quoted(&args.from),
         was = quoted(old.as_str()),
         before = quoted(&format!("{old}-before")),
     );
