@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What the simulated pool promises, real ZFS does: the suite of zfs/src/contract, as two unix users, once through libzfs_core and once,
 # where that cannot be loaded, through the `zfs` command.
-# timeout: 5400
+# timeout: 2700
 source "${ZAM_LAB:-/root/lab}/lib.sh"
 
 # Where every user may run it.
