@@ -103,8 +103,7 @@ pub fn needs<'a>(entry: &'a Entry, role: Role, zfs: OpenZfs) -> Vec<Need<'a>> {
         }
         Role::Send if !sends => vec![],
         Role::Send => {
-            // What is not encrypted is not sent raw, whatever the config says: a recursive entry may come to cover such.
-            let raw = entry.destinations.iter().all(|destination| destination.raw == Some(true)) && !entry.recursive;
+            let raw = entry.destinations.iter().all(|destination| destination.raw == Some(true));
             let send = if raw && zfs.knows(OpenZfs::SEND_RAW) {
                 need(
                     GrantScope::Descendent,

@@ -185,6 +185,10 @@ fn manner(
     asked: &Asked<'_>,
 ) -> Result<Manner, String> {
     let facts = table.facts.get(&item.dataset.name).ok_or("it has vanished since it was listed")?;
+    if !facts.encrypted && item.destination.raw == Some(true) {
+        // The grant may be for raw streams alone, and the config says so.
+        return Err("it is not encrypted, and by `raw = true` nothing else is sent: leave `raw` away there".to_owned());
+    }
     let wanted = facts.encrypted && item.destination.raw.unwrap_or(true);
     let row = remote.rows.get(path).filter(|row| row.count > 0 || row.partial.is_some());
     let raw = match (row, noted) {

@@ -117,7 +117,7 @@ mod tests {
         Args {
             print: true,
             snapshot: "tank/my data@zam-20260701T120000Z".parse().unwrap(),
-            from: String::new(),
+            from: "olympus".to_owned(),
             to: "tank/back".parse().unwrap(),
             login: Some("ann".into()),
             there: There::default(),

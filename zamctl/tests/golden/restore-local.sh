@@ -11,3 +11,4 @@ case $(zfs get -H -o value type tank/back) in filesystem) zfs mount tank/back ;;
 # To put it in the old one's place, and go on replicating from this snapshot:
 #    zfs rename 'tank/my data' 'tank/my data-before'
 #    zfs rename tank/back 'tank/my data'
+# What the replica has beyond it is then a branch of its own: zamctl replicate 'tank/my data' --to olympus --rotate
