@@ -3,17 +3,27 @@
 source "${ZAM_LAB:-/root/lab}/lib.sh"
 
 make_pool tank 256M -O mountpoint=none
+make_pool usb 256M -O mountpoint=none
 zfs create tank/data
 zam_up <<'TOML'
 [[managed-datasets]]
 source = "tank/data"
 snapshot-period = "1d"
+replication-period = "10s"
+keep = { daily = 30 }
+destinations = [{ pool = "usb", dataset = "copies" }]
+[[replicas]]
+client = "here"
+root = "usb/copies"
 keep = { daily = 30 }
 TOML
+zamctl grant --print --replica | sh
+systemctl enable --now zamd-recv zamd-send
 ok "they work: a snapshot is there" wait_for 300 sh -c '[ -n "$(zfs list -H -o name -t snapshot tank/data)" ]'
+ok "and its copy" wait_for 300 sh -c '[ -n "$(zfs list -H -o name -t snapshot usb/copies/tank/data)" ]'
 
 field() { sed -n "s/^$2:[[:space:]]*//p" "/proc/$1/status"; }
-for role in snap prune; do
+for role in snap prune send recv; do
     section "zamd-$role"
     main=$(systemctl show -p MainPID --value zamd-$role)
     uid=$(id -u zam-$role)
@@ -21,7 +31,9 @@ for role in snap prune; do
     for pid in $main $(pgrep -P "$main"); do
         what="zamd-$role ($(tr '\0' ' ' <"/proc/$pid/cmdline"))"
         assert_eq "R-UNIT-1 $what is its user, in all four ids" "$uid $uid $uid $uid" "$(field "$pid" Uid | xargs)"
-        assert_eq "R-UNIT-1 and in no other group" "$(id -g zam-$role)" "$(field "$pid" Groups | xargs)"
+        assert_eq "R-UNIT-1 and in no group but its own" "$(id -G zam-$role | tr ' ' '\n' | sort -n | xargs)" \
+            "$(field "$pid" Groups | tr ' ' '\n' | grep . | sort -n | xargs)"
+        assert_eq "R-UNIT-1 which is no operators'" "" "$(id -Gn zam-$role | tr ' ' '\n' | grep -x zam-operators || true)"
         for set in CapInh CapPrm CapEff CapBnd CapAmb; do
             assert_eq "R-UNIT-1 $set is empty" 0000000000000000 "$(field "$pid" $set)"
         done
@@ -32,8 +44,11 @@ for role in snap prune; do
         note "$filters filters"
     done
     inside() { nsenter -t "$main" "$@"; }
-    assert_eq "R-UNIT-2 no network but lo" lo "$(inside -n ip -o link | awk -F ': ' '{print $2}' | xargs)"
-    assert_match "control: outside there is one" 'eth0|ens|enp' "$(ip -o link)"
+    # zamd-send starts ssh.
+    if [[ $role != send ]]; then
+        assert_eq "R-UNIT-2 no network but lo" lo "$(inside -n ip -o link | awk -F ': ' '{print $2}' | xargs)"
+        assert_match "control: outside there is one" 'eth0|ens|enp' "$(ip -o link)"
+    fi
     # Even root, in its view of the files.
     for path in /etc /usr /boot /root /home /srv; do
         refused "R-UNIT-3 $path is not to be written" inside -m touch "$path/zam-was-here"
@@ -65,3 +80,4 @@ for role in snap prune; do
     rm -rf /var/tmp/hand
 done
 drop_pool tank
+drop_pool usb
