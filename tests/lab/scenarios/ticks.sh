@@ -47,6 +47,7 @@ ok "below a recursive entry: it gets snapshots" wait_for 300 has_more tank/home/
 ok "below one that is a whole pool" wait_for 300 has_more dozer/late 0
 ok "and one more tick" wait_for 300 has_more tank/home/later 1
 systemctl stop zamd-snap
+journalctl --sync
 
 section "what there is"
 listing=$(zfs list -H -o name,createtxg,userrefs -t snapshot | sed 's/@/\t/')
