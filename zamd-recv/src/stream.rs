@@ -139,7 +139,8 @@ async fn receive(shared: &Shared<Recv>, ticket: Ticket, mut child: Child) -> Res
             }
         }
     };
-    // Nobody writes to it any more, so it ends at once, or hangs.
+    // It has nothing more to do, nor has the process that moves the stream: with that one gone it ends, or hangs.
+    kill(&child);
     if timeout(DEATH, child.wait()).await.is_err() {
         kill(&child);
         if timeout(DEATH, child.wait()).await.is_err() {

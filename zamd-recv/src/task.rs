@@ -8,9 +8,9 @@ use nix::{
 };
 use serde::{Deserialize, Serialize};
 use std::{
-    io::{self, PipeWriter, Write},
-    os::fd::{AsFd, OwnedFd},
-    thread,
+    io::{self, Write},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    process::Command,
     time::{Duration, Instant},
 };
 use zam_names::{DatasetName, HOLD_TAG, HoldTag, QUARANTINE_TAG};
@@ -37,6 +37,8 @@ pub enum Task {
         /// What the names of scheduled snapshots begin with here: they say when they were made.
         prefix: String,
     },
+    /// Move the stream from standard input to standard output, and say on standard error how much has come.
+    Move,
     /// Start a process for each dataset that is to be cleared.
     Clearer,
     /// Clear one.
@@ -75,6 +77,7 @@ pub fn run(zfs: &Open, order: &str) -> Result<(), String> {
     match serde_json::from_str(order).map_err(|error| format!("this is no task: {error}"))? {
         Task::Clearer => clear::serve(),
         Task::Clear(dataset) => clear::run(zfs, &dataset),
+        Task::Move => move_on().map_err(|error| error.to_string()),
         Task::Receive { step, root, hold, prefix } => {
             let zfs = zfs.for_recv();
             let line = match receive(&zfs, &step, &root) {
@@ -148,46 +151,66 @@ fn placeholders(zfs: &impl Receiver, dataset: &DatasetName, root: &DatasetName) 
     Ok(())
 }
 
-/// Standard input, counted on its way through a pipe.
+/// Standard input, counted on its way through a pipe. A process of its own moves it: this one, in ZFS, may sleep where no
+/// signal wakes it, and then it must not be itself who holds the pipe open.
 fn counted() -> io::Result<OwnedFd> {
-    let socket = io::stdin().as_fd().try_clone_to_owned()?;
     let (out, into) = io::pipe()?;
     // It works with the small one too.
     let _ = fcntl(&into, FcntlArg::F_SETPIPE_SZ(PIECE));
-    thread::spawn(move || {
-        let (mut bytes, mut told) = (0, None::<Instant>);
-        loop {
-            match piece(&socket, &into) {
-                Ok(0) => break,
-                Ok(moved) => bytes += moved as u64,
-                Err(Errno::EINTR | Errno::EAGAIN) => continue,
-                // The receive has ended, and says why.
-                Err(_) => return,
-            }
-            if told.is_none_or(|told| told.elapsed() >= TELL) {
-                told = Some(Instant::now());
-                // Without anybody to hear it there is nothing to be done.
-                let _ = say(&Line::Bytes(bytes));
-            }
-        }
-        let _ = say(&Line::All(bytes));
-    });
+    // This process has the daemon's words, then `task` and its order.
+    let args: Vec<_> = std::env::args_os().skip(1).collect();
+    let daemons = args.len().saturating_sub(2);
+    // It ends with the stream, or as its pipe breaks; nobody asks how.
+    Command::new("/proc/self/exe")
+        .args(&args[..daemons])
+        .args(["task", &Task::Move.to_json()?])
+        .stdout(into)
+        .stderr(io::stdout().as_fd().try_clone_to_owned()?)
+        .spawn()?;
     Ok(out.into())
+}
+
+fn move_on() -> io::Result<()> {
+    let (socket, pipe) = (io::stdin(), io::stdout());
+    let (mut bytes, mut told) = (0, None::<Instant>);
+    loop {
+        match piece(socket.as_fd(), pipe.as_fd()) {
+            Ok(0) => break,
+            Ok(moved) => bytes += moved as u64,
+            Err(Errno::EINTR | Errno::EAGAIN) => continue,
+            // The receive has ended, and says why.
+            Err(_) => return Ok(()),
+        }
+        if told.is_none_or(|told| told.elapsed() >= TELL) {
+            told = Some(Instant::now());
+            tell(&Line::Bytes(bytes), io::stderr())?;
+        }
+    }
+    tell(&Line::All(bytes), io::stderr())
 }
 
 /// Moves what is there. A splice that waits for a socket keeps the pipe locked meanwhile, and whoever reads it would wait
 /// too: so the waiting is done before.
-fn piece(socket: &OwnedFd, pipe: &PipeWriter) -> nix::Result<usize> {
-    poll(&mut [PollFd::new(socket.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE)?;
-    poll(&mut [PollFd::new(pipe.as_fd(), PollFlags::POLLOUT)], PollTimeout::NONE)?;
+fn piece(socket: BorrowedFd<'_>, pipe: BorrowedFd<'_>) -> nix::Result<usize> {
+    // Nothing is asked of the pipe here: it tells when nobody reads it any more.
+    let mut both = [PollFd::new(socket, PollFlags::POLLIN), PollFd::new(pipe, PollFlags::empty())];
+    poll(&mut both, PollTimeout::NONE)?;
+    if both[1].any() == Some(true) {
+        return Err(Errno::EPIPE);
+    }
+    poll(&mut [PollFd::new(pipe, PollFlags::POLLOUT)], PollTimeout::NONE)?;
     splice(socket, None, pipe, None, PIECE.unsigned_abs() as usize, SpliceFFlags::SPLICE_F_NONBLOCK)
 }
 
 fn say(line: &Line) -> io::Result<()> {
-    let text = serde_json::to_string(line)?;
-    let mut out = io::stdout().lock();
-    writeln!(out, "{text}")?;
-    out.flush()
+    tell(line, io::stdout().lock())
+}
+
+/// In one write, since two processes say something to the same pipe.
+fn tell(line: &Line, mut to: impl Write) -> io::Result<()> {
+    let text = serde_json::to_string(line)? + "\n";
+    to.write_all(text.as_bytes())?;
+    to.flush()
 }
 
 /// What it means for whoever sent it.

@@ -10,6 +10,7 @@ use nix::sys::socket::{Shutdown, shutdown};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::FileTypeExt;
 
 /// Bytes in a pipe: what Linux gives everybody at most.
 const CAPACITY: i32 = 1 << 20;
@@ -61,8 +62,11 @@ pub(crate) struct Inflow {
 }
 
 impl Inflow {
-    /// Starts to move what comes.
+    /// Starts to move what comes; what is a pipe already needs no moving.
     pub(crate) fn from(mut stream: File) -> io::Result<Self> {
+        if stream.metadata()?.file_type().is_fifo() {
+            return Ok(Self { pipe: stream, source: None });
+        }
         let (pipe, mut writer) = pipe()?;
         widen(&stream);
         let source = stream.try_clone()?.into();
