@@ -115,6 +115,7 @@ impl Case {
     }
 }
 
+/// R-SEND-9: a base is one of the source's own. R-SEND-11
 #[test]
 fn plans_by_the_table() {
     let case = Case::new;
@@ -165,6 +166,7 @@ fn plans_by_the_table() {
     }
 }
 
+/// R-SEND-12
 #[test]
 fn the_source_narrows_and_never_widens() {
     let daily = entry("UTC", "windows = [{ period = \"1d\" }]").rule;

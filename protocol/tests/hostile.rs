@@ -161,6 +161,7 @@ fn every_answer_that_fits_can_be_read() {
     assert!(matches!(answer.message, Ok(SnapResponse::Pools(read)) if read == pools));
 }
 
+/// R-RECV-20
 #[test]
 fn a_frame_over_ssh_is_judged_by_its_head() {
     let head = |kind: u8, length: usize| {
@@ -181,6 +182,7 @@ fn a_frame_over_ssh_is_judged_by_its_head() {
     }
 }
 
+/// R-RECV-14
 #[test]
 fn a_word_that_names_what_is_not_below_the_root_is_no_word() {
     let clear = |path: &[u8]| [&[4, u8::try_from(path.len()).unwrap()], path].concat();

@@ -281,7 +281,7 @@ mod tests {
         }
     }
 
-    /// From inside it cannot be tried, since nothing is to be started there.
+    /// R-RECV-11: from inside it cannot be tried, since nothing is to be started there.
     #[test]
     fn what_reads_the_network_has_no_ioctl_of_zfs() {
         let bare = filters(&[], &[libc::SYS_execve, libc::SYS_execveat]).unwrap();

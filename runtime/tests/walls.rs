@@ -28,6 +28,7 @@ fn ioctl(role: Option<Role>, request: u64) -> i32 {
     errno(role, &format!("syscall({}, fileno(F), {request}, 0)", libc::SYS_ioctl))
 }
 
+/// R-SEND-5 R-RECV-5
 #[test]
 fn each_role_has_its_own_verbs_and_no_others() {
     for role in [Role::Snap, Role::Prune, Role::Send, Role::Recv] {
@@ -49,6 +50,7 @@ fn destroying_a_filesystem_is_refused_and_was_not_before() {
     assert_eq!(ioctl(Some(Role::Prune), 0x5a18), libc::EPERM);
 }
 
+/// R-RECV-5
 #[test]
 fn what_receives_neither_destroys_nor_releases_and_what_clears_does_nothing_else() {
     let clearing = |request: u64| {
@@ -72,6 +74,7 @@ fn what_receives_neither_destroys_nor_releases_and_what_clears_does_nothing_else
     }
 }
 
+/// R-RECV-11
 #[test]
 fn what_reads_the_network_starts_no_program() {
     let walls = std::env::current_exe().unwrap().ancestors().nth(2).unwrap().join("examples/behind-walls");

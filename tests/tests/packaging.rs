@@ -277,6 +277,13 @@ fn the_role_table_of_the_readme_is_that_of_the_units() {
     let table: Vec<_> = rows.iter().map(|row| (row[0], row[1])).collect();
     let units = Role::ALL.map(|role| (role.daemon(), user(role)));
     assert_eq!(table, units, "README.md: the table whose rows begin with `| zamd-… | USER |`");
+    for document in ["docs/architecture.md", "SECURITY.md"] {
+        let text = read(document);
+        for (daemon, user) in units {
+            let is_row = |line: &str| line.starts_with(&format!("| {daemon}")) && line.contains(&format!("| {user} |"));
+            assert!(text.lines().any(is_row), "{document}: no row of {daemon} with {user}");
+        }
+    }
 }
 
 /// What systemd itself says of the units, in a root of their own.

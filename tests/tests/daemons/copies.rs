@@ -208,6 +208,7 @@ fn clear(path: &[u8]) -> Frame {
     word(&[&[4, u8::try_from(path.len()).unwrap()], path].concat())
 }
 
+/// R-RECV-14 R-RECV-20 R-RECV-21
 #[test]
 fn what_is_no_word_ends_the_session_and_leaves_a_line() {
     let world = replica();
@@ -251,6 +252,7 @@ fn what_is_no_word_ends_the_session_and_leaves_a_line() {
     assert_eq!(world.managed("nas", "-").len(), 8, "nothing came of it");
 }
 
+/// R-RECV-20
 #[test]
 fn who_is_silent_or_wants_more_than_words_is_sent_away() {
     let world = replica();
@@ -278,6 +280,7 @@ fn who_is_silent_or_wants_more_than_words_is_sent_away() {
     caller.greet();
 }
 
+/// R-RECV-14 R-RECV-21 R-RECV-22
 #[test]
 fn one_client_leaves_room_for_the_others() {
     let world = replica();
@@ -320,6 +323,7 @@ fn a_client_gets_below_its_own_root_and_nowhere_else() {
     control(&world, 0);
 }
 
+/// R-RECV-17 R-RECV-21
 #[test]
 fn a_stream_that_is_not_what_was_announced_is_not_received() {
     let world = replica();
@@ -354,6 +358,7 @@ fn a_stream_that_is_not_what_was_announced_is_not_received() {
     control(&world, 0);
 }
 
+/// R-SEND-7
 #[test]
 fn this_host_brings_its_own_copies_where_its_config_sends_them() {
     let world = replica();
@@ -366,6 +371,7 @@ fn this_host_brings_its_own_copies_where_its_config_sends_them() {
     assert!(matches!(&caller.wait().0[..], [Answer::Refused(Refused::NotFound { .. })]));
 }
 
+/// R-RECV-18
 #[test]
 fn what_arrived_ages_by_the_replicas_windows_and_a_date_in_the_future_displaces_nothing() {
     let mut world = replica();

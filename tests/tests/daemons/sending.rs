@@ -271,6 +271,7 @@ fn encrypted_datasets_go_raw_without_their_keys_and_never_mixed() {
     wait_for("a word about it", || says(&world, "tank/secret", "it was begun raw"));
 }
 
+/// R-SEND-9
 #[test]
 fn a_replica_that_lies_or_babbles_takes_nothing_from_the_source_and_keeps_nobody_waiting() {
     let config = CONFIG.replace("{ remote-host = \"olympus\" } ]", "{ remote-host = \"liar\" }, { pool = \"usb\" } ]");

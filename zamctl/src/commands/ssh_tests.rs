@@ -26,6 +26,7 @@ fn the_source_makes_a_key_pins_the_host_and_says_how_to_find_it() {
     }
 }
 
+/// R-SEND-13
 #[test]
 fn ssh_believes_one_host_key_and_offers_one_of_its_own() {
     if Command::new("ssh").arg("-V").output().is_err() {
