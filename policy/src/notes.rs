@@ -65,6 +65,14 @@ pub struct DatasetNotes {
 }
 
 impl DatasetNotes {
+    /// As they were at `now`, for who began to look then and was told later: what has been seen to expire since had not
+    /// expired yet, and went by its windows.
+    #[must_use]
+    pub fn as_of(mut self, now: UnixTime) -> Self {
+        self.expired.values_mut().for_each(|seen| seen.retain(|expiry| expiry.seen <= now));
+        self
+    }
+
     /// Sets a snapshot's own end, or with none takes it away: what zam took on schedule goes by the windows again, anything
     /// else stays until it is let go.
     pub fn set_end(&mut self, snapshot: Guid, tag: &SnapTag, prefix: &str, end: Option<UnixTime>) {
@@ -136,6 +144,15 @@ impl FromStr for PlanId {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_seen_later_is_not_known_yet() {
+        let seen = |at| Expiry { rule: Digest(1), seen: UnixTime(at), unheld: None, aged_out: false };
+        let notes = |expired| DatasetNotes { expired, ..DatasetNotes::default() };
+        let later = notes(BTreeMap::from([(Guid(1), vec![seen(10), seen(12)]), (Guid(2), vec![seen(11)])]));
+        let then = notes(BTreeMap::from([(Guid(1), vec![seen(10)]), (Guid(2), Vec::new())]));
+        assert_eq!(later.as_of(UnixTime(10)), then);
+    }
 
     #[test]
     fn plans_are_read_as_they_are_written() {

@@ -7,7 +7,7 @@ use crate::{
 };
 use std::{collections::BTreeMap, future::Future, path::PathBuf, time::Duration};
 use tokio::runtime::Runtime;
-use zam_names::DatasetName;
+use zam_names::{DatasetName, UnixTime};
 use zam_policy::notes::DatasetNotes;
 use zam_protocol::{
     Door, Hello, JobId, JobState, PoolStatus, Role,
@@ -269,6 +269,8 @@ pub struct Notes {
     doors: Doors,
     snap: Option<SnapClient>,
     prune: Option<PruneClient>,
+    /// When this program began to look.
+    now: UnixTime,
 }
 
 impl Notes {
@@ -279,13 +281,16 @@ impl Notes {
     pub fn open(session: &Session) -> Result<Self, Failure> {
         let doors = Doors::new(session)?;
         let (snap, prune) = (doors.snap(Door::Status).ok(), doors.prune(Door::Status).ok());
-        Ok(Self { doors, snap, prune })
+        Ok(Self { doors, snap, prune, now: session.now })
     }
 
     /// What they remember of a dataset.
     #[must_use]
     pub fn of(&self, dataset: &DatasetName) -> Remembered {
-        let read = |text: Option<String>| -> Option<DatasetNotes> { serde_json::from_str(&text?).ok() };
+        let read = |text: Option<String>| -> Option<DatasetNotes> {
+            let notes: DatasetNotes = serde_json::from_str(&text?).ok()?;
+            Some(notes.as_of(self.now))
+        };
         let snap = self.snap.as_ref().and_then(|client| {
             self.doors.wait(client::call(client.notes(client::soon(), dataset.clone()))).ok().and_then(read)
         });
