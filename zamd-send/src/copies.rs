@@ -137,14 +137,14 @@ pub fn due(shared: &Shared<Send>, item: Item<'_>, now: UnixTime) -> Option<UnixT
     let period = item.entry.replication_period?;
     let copies = shared.common.copies.borrow();
     let copy = copies.get(&item.key());
-    // A moment behind the tick of the same period, whose snapshot is to go along.
-    let behind = (period.approximate_seconds() / 10).clamp(0, BEHIND);
-    let splay = share_of_splay(item.entry.splay, &shared.host) + behind;
-    let task = Task { period, splay, last: copy.and_then(|copy| copy.tried) };
     // What failed is tried again when that was said, be it before or after the next period.
     if let Some(retry) = copy.and_then(|copy| copy.retry) {
         return Some(retry);
     }
+    // A moment behind the tick of the same period, whose snapshot is to go along.
+    let behind = (period.approximate_seconds() / 10).clamp(0, BEHIND);
+    let splay = share_of_splay(item.entry.splay, &shared.host) + behind;
+    let task = Task { period, splay, last: copy.and_then(|copy| copy.tried) };
     match next_possible(&task, now, item.entry.rule.zone.calendar(), None) {
         Possible::At(at) => Some(at),
         Possible::Waits(_) => None,

@@ -79,7 +79,9 @@ pub enum Failure {
     #[error("{0}")]
     Unresumable(String),
     /// There is no room for it.
-    #[error("no room there: it takes about {need} bytes, and {there} are left")]
+    #[error(
+        "no room there: it takes about {need} bytes, and {there} are left: free some, or raise the quota of its root"
+    )]
     NoRoom {
         /// As estimated.
         need: u64,
@@ -111,7 +113,7 @@ pub struct Lane {
     /// The streams that are on their way, the oldest first.
     open: VecDeque<Step>,
     buffer: BytesMut,
-    /// Whether what is being received there goes on although this side is in the middle of a stream.
+    /// Whether this side is in the middle of a stream.
     cut: bool,
 }
 

@@ -105,9 +105,10 @@ impl Run<'_> {
         }
         let ways = self.shared.common.ways.get().ok_or_else(|| Trouble::Lost("it knows no ways".to_owned()))?;
         let (mut session, greeted) = Session::open(ways, self.place, nth).await?;
-        // Of all that goes there, wanted now or not: what is above a dataset must be there before it.
+        // Of all that goes there, wanted now or not: what is above a dataset must be there before it, and plans ask for all.
         let mut ours: BTreeSet<RelPath> = BTreeSet::new();
-        for item in tables.iter().flat_map(|table| items(&config, table)) {
+        let known: Vec<Rc<Table>> = self.shared.common.tables.borrow().values().cloned().collect();
+        for item in known.iter().flat_map(|table| items(&config, table)) {
             if let (true, Ok(path)) =
                 (Place::of(item.destination).as_ref() == Some(self.place), self.path(item, &greeted.root))
             {
@@ -162,7 +163,8 @@ impl Run<'_> {
             let remotes = self.shared.common.remotes.borrow();
             let there = |path: &RelPath| {
                 let row = remotes.get(self.place).and_then(|remote| remote.rows.get(path));
-                row.is_some_and(|row| row.count > 0 || row.partial.is_some())
+                // What is only begun may be under way in another run.
+                row.is_some_and(|row| row.count > 0)
             };
             let coming: BTreeSet<RelPath> = jobs.iter().map(|job| job.path.clone()).collect();
             let empty = self.empty.borrow();
