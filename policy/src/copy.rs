@@ -262,32 +262,25 @@ pub fn bookmark_tag(to: DestinationId, snapshot: &SnapTag) -> Result<SnapTag, Na
     format!("{BOOKMARKS}-{to}-{name}").parse()
 }
 
-/// Which snapshots get their bookmark before this step begins: its base, if that has none, and what it sends. If the source
-/// never hears how the step ended, and has pruned its snapshot when it asks, the replica's newest is known by it.
+/// Which snapshots get their bookmark now: `have`, which the replica is known to have, and those `ahead` of it that it may have
+/// soon. If the source never hears how a stream ended, and has pruned its snapshot when it asks, the replica's newest is known by
+/// its bookmark.
 ///
-/// `confirmed` is the newest that the replica is known to have: the base, unless the step before is still under way. At most
-/// two of what is newer are marked, so that the newest bookmarks, which are the ones that stay, hold that one in any case.
+/// At most two of what is newer than `have` are marked, so that the newest bookmarks, which are the ones that stay, hold that of
+/// `have` in any case.
 #[must_use]
-pub fn marks_before<'a>(
-    step: &Step<'a>,
-    confirmed: From<'_>,
+pub fn marks_due<'a>(
+    have: From<'a>,
+    ahead: impl IntoIterator<Item = &'a Snapshot>,
     bookmarks: &[Bookmark],
     to: DestinationId,
 ) -> Vec<&'a Snapshot> {
     let ours = || bookmarks.iter().filter(|bookmark| destination_of(bookmark.name.tag()) == Some(to));
-    let unmarked = |snapshot: &Snapshot| ours().all(|bookmark| bookmark.guid != snapshot.guid);
-    let newer = |createtxg| Some(createtxg) > confirmed.createtxg();
-    let mut room = (BOOKMARKS_KEPT - 1).saturating_sub(ours().filter(|bookmark| newer(bookmark.createtxg)).count());
-    let base = match step.from {
-        From::Snapshot(base) => Some(base),
-        From::Nothing | From::Bookmark(_) => None,
-    };
-    let mut fits = |snapshot: &Snapshot| {
-        let fits = !newer(snapshot.createtxg) || room > 0;
-        room -= usize::from(fits && newer(snapshot.createtxg));
-        fits
-    };
-    base.into_iter().chain([step.to]).filter(|snapshot| unmarked(snapshot) && fits(snapshot)).collect()
+    let unmarked = |snapshot: &&Snapshot| ours().all(|bookmark| bookmark.guid != snapshot.guid);
+    let newer = ours().filter(|bookmark| Some(bookmark.createtxg) > have.createtxg()).count();
+    let room = (BOOKMARKS_KEPT - 1).saturating_sub(newer);
+    let have = if let From::Snapshot(have) = have { Some(have) } else { None };
+    have.into_iter().filter(unmarked).chain(ahead.into_iter().filter(unmarked).take(room)).collect()
 }
 
 /// The destination for which zam made a bookmark of this name.

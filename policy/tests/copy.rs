@@ -351,11 +351,7 @@ impl Sides {
     }
 
     fn run(&mut self, cut: Cut) {
-        type Owned = (Option<Guid>, Snapshot, bool, Option<Snapshot>);
-        let own = |step: &Step<'_>| -> Owned {
-            let base = if let From::Snapshot(base) = step.from { Some(base.clone()) } else { None };
-            (step.from.guid(), step.to.clone(), step.resume, base)
-        };
+        let own = |step: &Step<'_>| (step.from.guid(), step.to.clone(), step.resume);
         let (clear, steps) = self.planned(|plan| match plan {
             Plan::Steps(steps) => (false, steps.iter().map(own).collect()),
             Plan::ClearPartial => (true, Vec::new()),
@@ -371,52 +367,53 @@ impl Sides {
             return self.run(cut);
         }
         // What the replica was known to have when the step before this one began: that one may be under way still.
-        let mut before: Option<Guid> = None;
-        for (nth, (from, to, resume, base)) in steps.into_iter().enumerate() {
+        let (mut before, mut last): (Option<Guid>, Option<Guid>) = (None, None);
+        for (nth, (from, to, resume)) in steps.into_iter().enumerate() {
             let newest = self.there.iter().flatten().last().map(|s| s.guid);
             assert_eq!(from, newest, "a step that the replica cannot take");
             let cut_one = self.partial.map(|partial| (partial.to, partial.from));
             assert_eq!(resume.then_some((to.guid, from)), cut_one, "a cut receive in the way");
-            let step = Step { from: base.as_ref().map_or(From::Nothing, From::Snapshot), to: &to, resume };
-            let known_base = self.marks.iter().find(|mark| Some(mark.guid) == from).cloned();
-            let step = match (&base, &known_base) {
-                (None, Some(mark)) => Step { from: From::Bookmark(mark), ..step },
-                _ => step,
-            };
-            let known = |guid: Guid| {
-                let snapshot = self.source.iter().find(|snapshot| snapshot.guid == guid).map(From::Snapshot);
-                snapshot.or_else(|| self.marks.iter().find(|mark| mark.guid == guid).map(From::Bookmark))
-            };
-            let confirmed =
-                if nth == 0 { step.from } else { before.map_or(From::Nothing, |guid| known(guid).unwrap()) };
-            let due = copy::marks_before(&step, confirmed, &self.marks, Self::to());
-            let due: Vec<Bookmark> = due.into_iter().map(|s| mark(s, Self::to())).collect();
-            let confirmed =
-                confirmed.guid().filter(|guid| self.marks.iter().chain(&due).any(|mark| mark.guid == *guid));
-            self.marks.extend(due);
-            let surplus = copy::surplus_bookmarks(&self.marks, &[Self::to()]);
-            let stay = |guid: Guid| self.marks.iter().any(|mark| mark.guid == guid && !surplus.contains(&mark.name));
-            assert!(confirmed.is_none_or(stay), "the bookmark of what the replica has would go");
+            let base = self.source.iter().find(|s| Some(s.guid) == from).cloned();
+            // Every second time the end of the step before is heard of before this one begins.
+            let heard = nth == 0 || to.guid.0 % 2 == 0;
+            let ahead = if heard { vec![to.clone()] } else { base.into_iter().chain([to.clone()]).collect() };
+            self.mark(if heard { from } else { before }, &ahead);
             before = from;
             let there = self.there.get_or_insert_default();
             if cut == Cut::During(nth) {
                 self.partial = Some(Partial { to: to.guid, from, raw: false });
-                return;
+                return self.unheard(from);
             }
             self.partial = None;
             there.push(Snapshot { createtxg: CreateTxg(there.last().map_or(7, |s| s.createtxg.0 + 3)), ..to.clone() });
             *self.arrivals.entry(to.guid).or_default() += 1;
-            let marked = self.marks.iter().any(|mark| mark.guid == to.guid);
             if cut == Cut::Unheard(nth) {
-                if !marked {
-                    self.unknown.insert(to.guid);
-                }
-                return;
+                return self.unheard(from.into_iter().chain([to.guid]));
             }
-            if !marked {
-                self.marks.push(mark(&to, Self::to()));
-            }
+            last = Some(to.guid);
         }
+        if last.is_some() {
+            self.mark(last, &[]);
+        }
+    }
+
+    fn unheard(&mut self, arrived: impl IntoIterator<Item = Guid>) {
+        let unmarked = |guid: &Guid| self.marks.iter().all(|mark| mark.guid != *guid);
+        self.unknown.extend(arrived.into_iter().filter(unmarked));
+    }
+
+    /// Leaves the bookmarks that are due, after which that of what the replica is known to have is one that stays.
+    fn mark(&mut self, have: Option<Guid>, ahead: &[Snapshot]) {
+        let from = have.map_or(From::Nothing, |guid| {
+            let snapshot = self.source.iter().find(|snapshot| snapshot.guid == guid).map(From::Snapshot);
+            snapshot.or_else(|| self.marks.iter().find(|mark| mark.guid == guid).map(From::Bookmark)).unwrap()
+        });
+        let due = copy::marks_due(from, ahead, &self.marks, Self::to());
+        let due: Vec<Bookmark> = due.into_iter().map(|s| mark(s, Self::to())).collect();
+        self.marks.extend(due);
+        let surplus = copy::surplus_bookmarks(&self.marks, &[Self::to()]);
+        let stays = |guid| self.marks.iter().any(|mark| mark.guid == guid && !surplus.contains(&mark.name));
+        assert!(have.is_none_or(stays), "the bookmark of what the replica has would go");
     }
 }
 

@@ -5,7 +5,7 @@ use crate::{
     copies::Key,
     maker::{Maker, PIECE, read_now},
     pace::{Meter, Pace},
-    plan::{Manner, Step},
+    plan::{Base, Manner, Step, marks},
     session::{FINISH, STALL, Session, Trouble, odd, refusal},
     ticket::Ticket,
 };
@@ -17,7 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio_util::bytes::{Bytes, BytesMut};
-use zam_names::{Bookmark, Dataset, DatasetName, RelPath, UnixTime};
+use zam_names::{Bookmark, Dataset, DatasetName, RelPath, Snapshot, UnixTime};
 use zam_policy::config::DestinationId;
 use zam_protocol::{
     recv::{Failing, Offer, Outcome},
@@ -146,6 +146,7 @@ impl Lane {
         others: impl Fn() -> bool,
     ) -> Result<bool, Failure> {
         self.estimate(shared, job).await?;
+        let mut last = None;
         while let Some(step) = job.steps.front().cloned() {
             if others() {
                 break;
@@ -157,13 +158,20 @@ impl Lane {
             if self.open.is_empty() && step.resume.is_none() {
                 self.room(bytes).await?;
             }
-            self.mark(job, &step).await?;
+            let have = self.open.front().unwrap_or(&step).base.clone();
+            let ahead: Vec<Snapshot> = self.open.iter().chain([&step]).map(|step| step.to.clone()).collect();
+            self.mark(job, &have, &ahead).await?;
             self.send(shared, job, &step, bytes.unwrap_or_default()).await?;
+            last = Some(step.to);
             job.steps.pop_front();
             job.bytes.as_mut().map(VecDeque::pop_front);
         }
         while !self.open.is_empty() {
             self.confirm(shared, job).await?;
+        }
+        // It has its bookmark, unless there were too many ahead of what the replica had.
+        if let Some(last) = last {
+            self.mark(job, &Base::Snapshot(last), &[]).await?;
         }
         Ok(job.steps.is_empty())
     }
@@ -193,11 +201,10 @@ impl Lane {
         if need > there { Err(Failure::NoRoom { need, there }) } else { Ok(()) }
     }
 
-    /// Leaves the bookmarks that must be there before a step begins.
-    async fn mark(&mut self, job: &mut Job, step: &Step) -> Result<(), Failure> {
-        let here = |error: zam_names::NameError| Failure::Here(error.to_string());
-        let confirmed = self.open.front().unwrap_or(step);
-        let marks = step.marks(&job.dataset.name, confirmed, &job.bookmarks, job.to).map_err(here)?;
+    /// Leaves the bookmarks that are due where the replica has `have`, before what is `ahead` of it may be there too.
+    async fn mark(&mut self, job: &mut Job, have: &Base, ahead: &[Snapshot]) -> Result<(), Failure> {
+        let marks = marks(&job.dataset.name, have, ahead, &job.bookmarks, job.to);
+        let marks = marks.map_err(|error| Failure::Here(error.to_string()))?;
         if marks.is_empty() {
             return Ok(());
         }
@@ -206,9 +213,8 @@ impl Lane {
         let batch = self.session.while_beating(mark).await?.map_err(Failure::Here)?;
         for name in &batch.done {
             Act::new(Op::Bookmark, name, &why, Told::Done).log();
-            let of = |snapshot: &&zam_names::Snapshot| {
-                marks.iter().any(|(target, mark)| mark == name && target.guid == snapshot.guid)
-            };
+            let of =
+                |snapshot: &&Snapshot| marks.iter().any(|(target, mark)| mark == name && target.guid == snapshot.guid);
             if let Some(snapshot) = job.dataset.snapshots.iter().find(of) {
                 let (guid, createtxg) = (snapshot.guid, snapshot.createtxg);
                 job.bookmarks.push(Bookmark { name: name.clone(), guid, createtxg });
@@ -219,11 +225,7 @@ impl Lane {
             Some(failed) => {
                 let refused = failed.why.to_string();
                 Act::new(Op::Bookmark, &failed.what, &why, Told::Failed(&refused)).log();
-                Err(Failure::Here(format!(
-                    "no bookmark can be left of {}: {refused}{}",
-                    step.to.tag,
-                    hint(&failed.why)
-                )))
+                Err(Failure::Here(format!("bookmark {} cannot be left: {refused}{}", failed.what, hint(&failed.why))))
             }
         }
     }

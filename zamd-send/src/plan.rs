@@ -1,7 +1,7 @@
 //! What is to be done for one copy, from what is known of both sides.
 
 use crate::copies::{Item, Noted, Remote, Table, name_of};
-use zam_names::{Bookmark, BookmarkName, Guid, RelPath, SnapTag, Snapshot, Target, UnixTime};
+use zam_names::{Bookmark, BookmarkName, DatasetName, Guid, NameError, RelPath, SnapTag, Snapshot, Target, UnixTime};
 use zam_policy::{
     Rule,
     config::DestinationId,
@@ -117,7 +117,7 @@ pub fn plan(
 
 fn verdict(
     plan: Plan<'_>,
-    row: Option<(&ReplicaRow, &zam_names::DatasetName)>,
+    row: Option<(&ReplicaRow, &DatasetName)>,
     item: Item<'_>,
     manner: Manner,
     asked: &Asked<'_>,
@@ -268,19 +268,38 @@ fn is_known(item: Item<'_>, table: &Table, row: &ReplicaRow) -> bool {
     })
 }
 
-impl Step {
-    fn as_planned(&self) -> copy::Step<'_> {
-        let from = match &self.base {
-            Base::Nothing => From::Nothing,
-            Base::Snapshot(snapshot) => From::Snapshot(snapshot),
-            Base::Bookmark(bookmark) => From::Bookmark(bookmark),
-        };
-        copy::Step { from, to: &self.to, resume: self.resume.is_some() }
-    }
+/// The bookmarks that are due where the replica has `have` and may soon have what is `ahead`.
+///
+/// # Errors
+/// If a name becomes too long.
+pub fn marks(
+    dataset: &DatasetName,
+    have: &Base,
+    ahead: &[Snapshot],
+    there: &[Bookmark],
+    to: DestinationId,
+) -> Result<Vec<(Target, BookmarkName)>, NameError> {
+    let mark = |snapshot: &Snapshot| {
+        let name = BookmarkName::new(dataset.clone(), copy::bookmark_tag(to, &snapshot.tag)?)?;
+        Ok((Target { name: dataset.at(&snapshot.tag)?, guid: snapshot.guid }, name))
+    };
+    copy::marks_due(have.as_planned(), ahead, there, to).into_iter().map(mark).collect()
+}
 
+impl Base {
+    fn as_planned(&self) -> From<'_> {
+        match self {
+            Self::Nothing => From::Nothing,
+            Self::Snapshot(snapshot) => From::Snapshot(snapshot),
+            Self::Bookmark(bookmark) => From::Bookmark(bookmark),
+        }
+    }
+}
+
+impl Step {
     /// Whose GUID the replica must have.
     pub fn base_guid(&self) -> Option<Guid> {
-        self.as_planned().from.guid()
+        self.base.as_planned().guid()
     }
 
     /// As people write it.
@@ -292,30 +311,11 @@ impl Step {
         }
     }
 
-    /// The bookmarks that must be there before it begins, where `confirmed` is the oldest step that is under way, or this one.
-    ///
-    /// # Errors
-    /// If a name becomes too long.
-    pub fn marks(
-        &self,
-        dataset: &zam_names::DatasetName,
-        confirmed: &Self,
-        there: &[Bookmark],
-        to: DestinationId,
-    ) -> Result<Vec<(Target, BookmarkName)>, zam_names::NameError> {
-        let mark = |snapshot: &Snapshot| {
-            let name = BookmarkName::new(dataset.clone(), copy::bookmark_tag(to, &snapshot.tag)?)?;
-            Ok((Target { name: dataset.at(&snapshot.tag)?, guid: snapshot.guid }, name))
-        };
-        let confirmed = confirmed.as_planned().from;
-        copy::marks_before(&self.as_planned(), confirmed, there, to).into_iter().map(mark).collect()
-    }
-
     /// As ZFS makes it.
     ///
     /// # Errors
     /// If a name becomes too long.
-    pub fn order(&self, dataset: &zam_names::DatasetName, manner: Manner) -> Result<SendStep, zam_names::NameError> {
+    pub fn order(&self, dataset: &DatasetName, manner: Manner) -> Result<SendStep, NameError> {
         let target = |s: &Snapshot| Ok(Target { name: dataset.at(&s.tag)?, guid: s.guid });
         Ok(SendStep {
             to: target(&self.to)?,
