@@ -135,7 +135,7 @@ pub fn plan<'a>(source: Source<'a>, replica: Option<Replica<'_>>, wants: &Wants<
     };
     match replica.partial {
         None => forward(source, from, None, replica.newest, wants),
-        Some(partial) => match source.going_on(from, partial) {
+        Some(partial) => match source.going_on(from, partial).filter(|step| may_go(step.to, wants)) {
             Some(step) => forward(source, from, Some(step), replica.newest, wants),
             None => Plan::ClearPartial,
         },
@@ -164,16 +164,19 @@ fn forward<'a>(
     if steps.is_empty() { Plan::UpToDate } else { Plan::Steps(steps) }
 }
 
+/// Whether a snapshot is one of those that are sent at all. What a replica says of a stream that was cut does not widen that.
+fn may_go(snapshot: &Snapshot, wants: &Wants<'_>) -> bool {
+    let ours = |own: &&Rule| tags::maker(&own.prefix, &snapshot.tag) != Maker::Other || own.adopts(&snapshot.tag);
+    wants.rules.last().is_some_and(ours)
+}
+
 /// Those of the source's snapshots that every rule would keep beside what is there, and the newest that may be sent.
 fn wanted<'a>(
     later: impl Iterator<Item = &'a Snapshot>,
     there: &[(&SnapTag, Guid, UnixTime)],
     wants: &Wants<'_>,
 ) -> Vec<&'a Snapshot> {
-    let Some(own) = wants.rules.last() else { return Vec::new() };
-    let candidates: Vec<&Snapshot> = later
-        .filter(|snapshot| tags::maker(&own.prefix, &snapshot.tag) != Maker::Other || own.adopts(&snapshot.tag))
-        .collect();
+    let candidates: Vec<&Snapshot> = later.filter(|snapshot| may_go(snapshot, wants)).collect();
     if candidates.is_empty() {
         return candidates;
     }

@@ -152,7 +152,7 @@ fn plans_by_the_table() {
         ("cut in a later one", part(&[1], 4, Some(1)), "+1>4 4>5 5>7 7>9"),
         ("cut in one that would be passed by now", part(&[1], 2, Some(1)), "+1>2 2>4 4>5 5>7 7>9"),
         ("cut in the newest", part(&[7], 9, Some(7)), "+7>9"),
-        ("cut in somebody else's, which is resumed as well", part(&[7], 8, Some(7)), "+7>8 8>9"),
+        ("cut in somebody else's, which nobody has sent", part(&[7], 8, Some(7)), "clear"),
         ("cut upon a bookmark", Case { marks: vec![1], ..part(&[1], 4, Some(1)) }.without(&[1]), "+#1>4 4>5 5>7 7>9"),
         ("cut, and what was sent is gone", part(&[1], 4, Some(1)).without(&[4]), "clear"),
         ("cut in the first, which is gone", part(&[], 1, None).without(&[1]), "clear"),
