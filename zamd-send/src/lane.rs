@@ -28,6 +28,7 @@ use zam_runtime::{
     audit::{Act, Op, Outcome as Told},
     keeper::Shared,
 };
+use zam_zfs::SendStep;
 
 /// How often a stream that does not move is looked at.
 const BEAT: Duration = Duration::from_secs(30);
@@ -262,8 +263,10 @@ impl Lane {
         show(&meter);
         let Self { session, maker, open, buffer, .. } = self;
         let mut moved = Instant::now();
+        let mut known = false;
+        buffer.clear();
         {
-            let mut making = maker.send(order).map_err(Failure::Here)?;
+            let mut making = maker.send(order.clone()).map_err(Failure::Here)?;
             loop {
                 buffer.reserve(PIECE);
                 tokio::select! {
@@ -275,10 +278,14 @@ impl Lane {
                     read = tokio::io::AsyncReadExt::read_buf(&mut *making.output, buffer) => match read {
                         Ok(0) => return Err(Failure::Here("the process that makes streams died".to_owned())),
                         Ok(read) => {
-                            pass(session, job, buffer.split().freeze()).await?;
-                            meter.add(read as u64);
-                            show(&meter);
                             moved = Instant::now();
+                            meter.add(read as u64);
+                            if !known && buffer.len() < SendStep::FIRST {
+                                continue;
+                            }
+                            known = known || meant(&order, buffer)?;
+                            pass(session, job, buffer.split().freeze()).await?;
+                            show(&meter);
                         }
                         Err(error) => return Err(Failure::Here(format!("the stream cannot be read: {error}"))),
                     },
@@ -301,6 +308,7 @@ impl Lane {
             // All of it is written; what is in the pipe still, is there now.
             let unread = |error: io::Error| Failure::Here(format!("the stream cannot be read: {error}"));
             while let Some(read) = read_now(making.output, buffer).map_err(unread)? {
+                known = known || meant(&order, buffer)?;
                 pass(session, job, buffer.split().freeze()).await?;
                 meter.add(read as u64);
             }
@@ -390,6 +398,15 @@ fn arrived(shared: &Shared<Send>, job: &Job, step: &Step) {
     for ticket in &job.tickets {
         ticket.say(format!("sent {}@{} to {}", job.dataset.name, step.to.tag, job.name));
     }
+}
+
+/// Nothing leaves but what is meant.
+fn meant(order: &SendStep, stream: &[u8]) -> Result<bool, Failure> {
+    let name = &order.to.name;
+    let here = |why: String| Failure::Here(format!("{name} cannot be sent: {why}"));
+    let first = stream.first_chunk().ok_or_else(|| here("its stream has no first record".to_owned()))?;
+    order.check(first).map_err(|why| here(why.to_string()))?;
+    Ok(true)
 }
 
 async fn pass(session: &mut Session, job: &Job, piece: Bytes) -> Result<(), Failure> {

@@ -86,11 +86,12 @@ impl Maker {
     }
 }
 
-/// What is there to be read, without waiting: how many bytes, none if nothing is there now.
+/// Adds what is there to be read, without waiting: how many bytes, none if nothing is there now.
 pub fn read_now(output: &pipe::Receiver, buffer: &mut BytesMut) -> io::Result<Option<usize>> {
-    buffer.resize(PIECE, 0);
-    let moved = read(output.as_fd(), buffer);
-    buffer.truncate(*moved.as_ref().unwrap_or(&0));
+    let before = buffer.len();
+    buffer.resize(before + PIECE, 0);
+    let moved = read(output.as_fd(), &mut buffer[before..]);
+    buffer.truncate(before + moved.unwrap_or(0));
     match moved {
         Ok(0) | Err(Errno::EAGAIN) => Ok(None),
         Ok(bytes) => Ok(Some(bytes)),

@@ -188,7 +188,9 @@ pub trait Sender: Lister {
     /// If a snapshot or bookmark is missing.
     fn estimate(&self, step: &SendStep) -> Result<u64, Refusal>;
 
-    /// Writes the stream, to its end. Nothing is written unless its first record names the GUIDs that are meant.
+    /// Has the kernel write the stream of what has these names now into `out`, a pipe, to its end. Whoever reads it asks
+    /// [`SendStep::check`] before anything else is done with it. The pipe's other end must lie in another process: the kernel
+    /// waits for a reader, and a process that is killed meanwhile does not end before the kernel does.
     ///
     /// # Errors
     /// If ZFS refuses, or whoever reads has gone ([`Refusal::Other`]); a part may have been written.

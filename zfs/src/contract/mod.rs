@@ -16,6 +16,7 @@ use crate::door::{Clearer, Destroyer, Keeper, Open, Receiver, Sender, Snapshotte
 use serde::{Deserialize, Serialize};
 use stage::{Check, Stage};
 use std::fs::File;
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use zam_names::{BookmarkName, DatasetName, HoldTag, SnapshotName, Target};
@@ -35,7 +36,7 @@ pub enum Act {
     DestroyBookmark(BookmarkName),
     /// [`Sender::estimate`].
     Estimate(SendStep),
-    /// [`Sender::send`], into a new file.
+    /// [`Sender::send`] and [`SendStep::check`], into a new file.
     Send(SendStep, PathBuf),
     /// [`Sender::bookmark`], of one.
     Bookmark(Target, BookmarkName),
@@ -73,7 +74,7 @@ impl Act {
         let other = |error: std::io::Error| Refusal::Other(error.to_string());
         match self {
             Self::Estimate(step) => return Ok(open.for_send().estimate(step)?),
-            Self::Send(step, file) => open.for_send().send(step, File::create_new(file).map_err(other)?.into())?,
+            Self::Send(step, file) => send(open, step, File::create_new(file).map_err(other)?)?,
             Self::Bookmark(target, name) => only(open.for_send().bookmark(&[(target.clone(), name.clone())]))?,
             Self::DestroyBookmark(name) => only(open.for_prune().destroy_bookmarks(std::slice::from_ref(name)))?,
             Self::Receive(step, file) => {
@@ -89,6 +90,26 @@ impl Act {
         }
         Ok(0)
     }
+}
+
+/// Sends, reads beside it, and keeps it if it is the one that is meant.
+fn send(open: &Open, step: &SendStep, mut file: File) -> Result<(), Refusal> {
+    let other = |error: io::Error| Refusal::Other(error.to_string());
+    let (mut reader, writer) = io::pipe().map_err(other)?;
+    std::thread::scope(|scope| {
+        let reading = scope.spawn(move || {
+            let mut first = [0; SendStep::FIRST];
+            match reader.read_exact(&mut first) {
+                Ok(()) => step.check(&first)?,
+                // There is none; the sender says why.
+                Err(_) => return Ok(()),
+            }
+            file.write_all(&first).and_then(|()| io::copy(&mut reader, &mut file)).map(drop).map_err(other)
+        });
+        let sent = open.for_send().send(step, writer.into());
+        let read = reading.join().unwrap_or_else(|_| Err(Refusal::Other("the thread that reads died".to_owned())));
+        read.and(sent)
+    })
 }
 
 /// The outcome of a batch of one.

@@ -81,6 +81,21 @@ pub struct SendStep {
     pub resume: Option<ResumePoint>,
 }
 
+impl SendStep {
+    /// Bytes of a stream's first record, which come before anything else.
+    pub const FIRST: usize = begin::LENGTH;
+
+    /// Whether a stream that begins so is the one that is meant: names may have changed hands since the step was planned.
+    ///
+    /// # Errors
+    /// [`Refusal::OtherGuid`] if it is of another snapshot, or upon another one.
+    pub fn check(&self, first: &[u8; Self::FIRST]) -> Result<(), Refusal> {
+        let begin = begin::Begin::read(first).map_err(Refusal::Other)?;
+        let meant = (begin.to, begin.from) == (self.to.guid, self.from.guid());
+        if meant { Ok(()) } else { Err(Refusal::OtherGuid) }
+    }
+}
+
 /// One stream to take, as it was announced.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReceiveStep {

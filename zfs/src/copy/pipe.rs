@@ -1,14 +1,13 @@
-//! Streams on their way to and from the kernel. It reads and writes pipes alone: a socket fails at its second read, a file
-//! at some writes. A thread moves the bytes between such a pipe and wherever they come from or go to, by `splice` where
-//! Linux can.
+//! Streams on their way into the kernel. It reads pipes alone: a socket fails at its second read. A thread moves the bytes
+//! from wherever they come into such a pipe, by `splice` where Linux can.
 
-use super::begin::{Begin, LENGTH, Record};
-use super::{ReceiveError, SendStep};
+use super::ReceiveError;
+use super::begin::{LENGTH, Record};
 use crate::batch::Refusal;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::socket::{Shutdown, shutdown};
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
 
@@ -23,28 +22,8 @@ pub(crate) fn pipe() -> io::Result<(File, File)> {
 }
 
 /// Fewer turns for both ends. What is no pipe has none, and the small one works too.
-fn widen(end: impl AsFd) {
+pub(crate) fn widen(end: impl AsFd) {
     let _ = fcntl(end, FcntlArg::F_SETPIPE_SZ(CAPACITY));
-}
-
-/// Passes a stream on from the kernel, if its first record names the GUIDs that are meant.
-pub(crate) fn pass_on(mut kernel: File, out: OwnedFd, step: &SendStep) -> Result<(), Refusal> {
-    let mut out = File::from(out);
-    widen(&out);
-    let record = match first_record(&mut kernel) {
-        Ok(record) => record,
-        // The kernel gave up before the first record; it says why.
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
-        Err(error) => return Err(Refusal::Other(error.to_string())),
-    };
-    let begin = Begin::read(&record).map_err(Refusal::Other)?;
-    if (begin.to, begin.from) != (step.to.guid, step.from.guid()) {
-        return Err(Refusal::OtherGuid);
-    }
-    let gone = |error: io::Error| Refusal::Other(format!("nobody reads the stream any more: {error}"));
-    out.write_all(&record).map_err(gone)?;
-    io::copy(&mut kernel, &mut out).map_err(gone)?;
-    Ok(())
 }
 
 /// The first record, whole.

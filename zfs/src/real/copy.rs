@@ -32,15 +32,9 @@ impl Copier for Real {
         let core = self.needed()?;
         let (to, from) = (step.to.name.to_string(), step.from.name());
         let resume = step.resume.map(|point| (point.object, point.offset));
-        let (reader, writer) = pipe::pipe().map_err(other)?;
-        std::thread::scope(|scope| {
-            let passing = scope.spawn(|| pipe::pass_on(reader, out, step));
-            let sent = core.send(&to, from.as_deref(), writer.as_fd(), flags(step), resume);
-            drop(writer);
-            let passed =
-                passing.join().unwrap_or_else(|_| Err(Refusal::Other("the thread that passes on died".into())));
-            passed.and(sent.map_err(|errno| refusal::of_errno(Verb::Send, errno)))
-        })
+        pipe::widen(&out);
+        let sent = core.send(&to, from.as_deref(), out.as_fd(), flags(step), resume);
+        sent.map_err(|errno| refusal::of_errno(Verb::Send, errno))
     }
 
     fn call_bookmark(&self, marks: &[(BookmarkName, SnapshotName)]) -> CallResult<BookmarkName> {

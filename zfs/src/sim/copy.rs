@@ -157,9 +157,6 @@ impl PoolState {
                 Some(mark.map(|mark| (mark.guid, mark.createtxg)).ok_or(Refusal::NotFound)?)
             }
         };
-        if (to.guid, base.map(|(guid, _)| guid)) != (step.to.guid, step.from.guid()) {
-            return Err(Refusal::OtherGuid);
-        }
         let since = base.map_or(CreateTxg(0), |(_, createtxg)| createtxg);
         if since >= to.createtxg {
             return Err(Refusal::Other("its base is no earlier snapshot of it".to_owned()));
@@ -178,7 +175,7 @@ impl PoolState {
         let features = features.iter().filter(|(set, _)| *set).map(|(_, bit)| bit).sum();
         let creation = to.creation.0.unsigned_abs();
         Ok(Stream {
-            begin: Begin::new(dataset.kind, to.guid, step.from.guid(), creation, features),
+            begin: Begin::new(dataset.kind, to.guid, base.map(|(guid, _)| guid), creation, features),
             total: sent.map(SnapshotState::size).sum(),
             offset: step.resume.map_or(0, |point| point.offset),
         })
