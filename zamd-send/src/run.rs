@@ -10,7 +10,7 @@ use crate::{
     place::Place,
     plan::{Asked, Manner, Step, Verdict, plan},
     round::Wish,
-    session::{Session, Trouble},
+    session::{Greeted, Session, Trouble},
     ticket::Ticket,
 };
 use std::{
@@ -105,35 +105,90 @@ impl Run<'_> {
         }
         let ways = self.shared.common.ways.get().ok_or_else(|| Trouble::Lost("it knows no ways".to_owned()))?;
         let (mut session, greeted) = Session::open(ways, self.place, nth).await?;
-        // Of all that goes there, wanted now or not: what is above a dataset must be there before it, and plans ask for all.
-        let mut ours: BTreeSet<RelPath> = BTreeSet::new();
-        let known: Vec<Rc<Table>> = self.shared.common.tables.borrow().values().cloned().collect();
-        for item in known.iter().flat_map(|table| items(&config, table)) {
-            if let (true, Ok(path)) =
-                (Place::of(item.destination).as_ref() == Some(self.place), self.path(item, &greeted.root))
-            {
-                if item.dataset.snapshots.is_empty() {
-                    self.empty.borrow_mut().insert(path.clone());
-                }
-                ours.insert(path);
+        let ours = self.ours(&config, &greeted.root);
+        let mut remote = self.remote(&all, &ours, &greeted, &mut session).await?;
+        let jobs = self.jobs(&all, &mut remote, &greeted, &mut session).await?;
+        let remote = Rc::new(remote);
+        self.shared.common.remotes.borrow_mut().insert(self.place.clone(), Rc::clone(&remote));
+        // How each is sent, before the first byte.
+        copies::save(self.shared).map_err(|why| Trouble::Lost(format!("the notes cannot be written: {why}")))?;
+        let item_of = |key: &Key| all.iter().find(|(item, _)| item.key() == *key).map(|(item, _)| *item);
+        let (mut jobs, orphans) = self.with_what_is_above(jobs, &remote, &ours);
+        for item in orphans.iter().filter_map(|orphan| item_of(&orphan.key)) {
+            self.fail(item, "it waits for what is above it, which is not there yet: see its own row", false);
+        }
+        if jobs.is_empty() {
+            return Ok(());
+        }
+        let lanes = all.iter().map(|(item, _)| item.destination.concurrency).max().unwrap_or(1) as usize;
+        let (most, lanes) = (lanes.max(1), lanes.clamp(1, jobs.len()));
+        // Parents before children.
+        jobs.sort_by(|a, b| a.path.cmp(&b.path));
+        let floor = Floor::new(self.shared, slots, most, jobs);
+        let mut sessions = vec![Some(session)];
+        sessions.resize_with(lanes, || None);
+        let work = sessions.into_iter().map(|session| floor.lane(session, ways, self.place, nth));
+        // The first session carries the others: they end together.
+        let lanes = futures::future::join_all(work).await;
+        let (ends, lost) = floor.ends();
+        drop(lanes);
+        for (item, end) in ends.into_iter().filter_map(|(key, end)| Some((item_of(&key)?, end))) {
+            match end {
+                Ok(()) => self.well(item, true),
+                Err(failure) => self.fail(item, &failure.to_string(), failure.clears()),
             }
         }
-        let rows = session.list(&ours).await?;
-        let (root, retired) = (greeted.root, greeted.retired);
-        let mut remote = Remote { root, rows, keeping: BTreeMap::new(), retired, rules: RefCell::default() };
-        // How long it would keep what is not there yet, all asked at once.
+        lost.map_or(Ok(()), |why| Err(Trouble::Lost(why)))
+    }
+
+    /// Where all lies that goes there, wanted now or not: what is above a dataset must be there before it, and plans ask for
+    /// all of it.
+    fn ours(&self, config: &Config, root: &DatasetName) -> BTreeSet<RelPath> {
+        let mut ours = BTreeSet::new();
+        let known: Vec<Rc<Table>> = self.shared.common.tables.borrow().values().cloned().collect();
+        let here = |item: &Item<'_>| Place::of(item.destination).as_ref() == Some(self.place);
+        for item in known.iter().flat_map(|table| items(config, table)).filter(here) {
+            let Ok(path) = self.path(item, root) else { continue };
+            if item.dataset.snapshots.is_empty() {
+                self.empty.borrow_mut().insert(path.clone());
+            }
+            ours.insert(path);
+        }
+        ours
+    }
+
+    /// What is there, and how long what is not there yet would be kept, all asked at once.
+    async fn remote(
+        &self,
+        all: &[(Item<'_>, &Table)],
+        ours: &BTreeSet<RelPath>,
+        greeted: &Greeted,
+        session: &mut Session,
+    ) -> Result<Remote, Trouble> {
+        let rows = session.list(ours).await?;
         let missing: Vec<(RelPath, Kind)> = all
             .iter()
-            .filter_map(|(item, _)| Some((self.path(*item, &remote.root).ok()?, item.dataset.kind)))
-            .filter(|(path, _)| !remote.rows.contains_key(path))
+            .filter_map(|(item, _)| Some((self.path(*item, &greeted.root).ok()?, item.dataset.kind)))
+            .filter(|(path, _)| !rows.contains_key(path))
             .collect();
-        remote.keeping = session.keeping(&missing).await?;
+        let keeping = session.keeping(&missing).await?;
+        Ok(Remote { root: greeted.root.clone(), rows, keeping, retired: greeted.retired, rules: RefCell::default() })
+    }
+
+    /// What is to be sent.
+    async fn jobs(
+        &self,
+        all: &[(Item<'_>, &Table)],
+        remote: &mut Remote,
+        greeted: &Greeted,
+        session: &mut Session,
+    ) -> Result<Vec<Job>, Trouble> {
         let mut jobs: Vec<Job> = Vec::new();
         let mut paces: BTreeMap<DestinationId, Rc<Pace>> = BTreeMap::new();
-        for (item, table) in &all {
+        for (item, table) in all {
             // Others have their turn in between: what another machine announces is played through here.
             tokio::task::yield_now().await;
-            let Some((path, steps, manner)) = self.prepare(*item, table, &mut remote, &mut session).await? else {
+            let Some((path, steps, manner)) = self.prepare(*item, table, remote, session).await? else {
                 continue;
             };
             let to = item.destination.id();
@@ -156,52 +211,20 @@ impl Run<'_> {
                 path,
             });
         }
-        self.shared.common.remotes.borrow_mut().insert(self.place.clone(), Rc::new(remote));
-        // How each is sent, before the first byte.
-        copies::save(self.shared).map_err(|why| Trouble::Lost(format!("the notes cannot be written: {why}")))?;
-        let (jobs, orphans): (Vec<Job>, Vec<Job>) = {
-            let remotes = self.shared.common.remotes.borrow();
-            let there = |path: &RelPath| {
-                let row = remotes.get(self.place).and_then(|remote| remote.rows.get(path));
-                // What is only begun may be under way in another run.
-                row.is_some_and(|row| row.count > 0)
-            };
-            let coming: BTreeSet<RelPath> = jobs.iter().map(|job| job.path.clone()).collect();
-            let empty = self.empty.borrow();
-            let comes =
-                |path: &RelPath| there(path) || coming.contains(path) || empty.contains(path) || !ours.contains(path);
-            jobs.into_iter().partition(|job| {
-                !job.first.get() || std::iter::successors(job.path.parent(), RelPath::parent).all(|above| comes(&above))
-            })
-        };
-        for orphan in orphans {
-            let Some((item, _)) = all.iter().find(|(item, _)| item.key() == orphan.key) else { continue };
-            self.fail(*item, "it waits for what is above it, which is not there yet: see its own row", false);
-        }
-        if jobs.is_empty() {
-            return Ok(());
-        }
-        let mut jobs = jobs;
-        let lanes = all.iter().map(|(item, _)| item.destination.concurrency).max().unwrap_or(1) as usize;
-        let (most, lanes) = (lanes.max(1), lanes.clamp(1, jobs.len()));
-        // Parents before children.
-        jobs.sort_by(|a, b| a.path.cmp(&b.path));
-        let floor = Floor::new(self.shared, slots, most, jobs);
-        let mut sessions = vec![Some(session)];
-        sessions.resize_with(lanes, || None);
-        let work = sessions.into_iter().map(|session| floor.lane(session, ways, self.place, nth));
-        // The first session carries the others: they end together.
-        let lanes = futures::future::join_all(work).await;
-        let (ends, lost) = floor.ends();
-        drop(lanes);
-        for (key, end) in ends {
-            let Some((item, _)) = all.iter().find(|(item, _)| item.key() == key) else { continue };
-            match end {
-                Ok(()) => self.well(*item, true),
-                Err(failure) => self.fail(*item, &failure.to_string(), failure.clears()),
-            }
-        }
-        lost.map_or(Ok(()), |why| Err(Trouble::Lost(why)))
+        Ok(jobs)
+    }
+
+    /// Those that have what is above them there or coming, and those that have not.
+    fn with_what_is_above(&self, jobs: Vec<Job>, remote: &Remote, ours: &BTreeSet<RelPath>) -> (Vec<Job>, Vec<Job>) {
+        // What is only begun may be under way in another run.
+        let there = |path: &RelPath| remote.rows.get(path).is_some_and(|row| row.count > 0);
+        let coming: BTreeSet<RelPath> = jobs.iter().map(|job| job.path.clone()).collect();
+        let empty = self.empty.borrow();
+        let comes =
+            |path: &RelPath| there(path) || coming.contains(path) || empty.contains(path) || !ours.contains(path);
+        jobs.into_iter().partition(|job| {
+            !job.first.get() || std::iter::successors(job.path.parent(), RelPath::parent).all(|above| comes(&above))
+        })
     }
 
     /// The pools of the sources as they are now. What cannot be looked at is left out, and its copies wait.
