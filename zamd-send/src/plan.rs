@@ -162,6 +162,34 @@ fn verdict(
     }
 }
 
+/// How many snapshots a place lacks that cannot be asked now: behind the `newest` that it was seen to have, or else the newest
+/// that has its bookmark.
+pub fn behind(
+    item: Item<'_>,
+    table: &Table,
+    remote: Option<&Remote>,
+    newest: Option<&SnapTag>,
+    asked: &Asked<'_>,
+) -> u32 {
+    let (dataset, to) = (item.dataset, item.destination.id());
+    let seen = dataset.snapshots.iter().rfind(|snapshot| Some(&snapshot.tag) == newest);
+    let seen = seen.map(|s| Copied { guid: s.guid, tag: s.tag.clone(), creation: s.creation });
+    let bookmarks = table.bookmarks.get(&dataset.name).map_or(&[][..], Vec::as_slice);
+    let ours = bookmarks.iter().filter(|bookmark| copy::destination_of(bookmark.name.tag()) == Some(to));
+    let marked = ours.max_by_key(|bookmark| bookmark.createtxg);
+    let marked = marked.map(|b| Copied { guid: b.guid, tag: b.name.tag().clone(), creation: UnixTime(0) });
+    let newest = Vec::from_iter(seen.or(marked));
+    let path = remote.and_then(|remote| item.destination.relative_to(item.entry, &dataset.name, &remote.root).ok());
+    let rules = remote.zip(path).and_then(|(remote, path)| rules(item, remote, &path).ok());
+    let rules = rules.unwrap_or_else(|| vec![item.destination.narrowing(item.entry)]);
+    let wants = Wants { rules: &rules.iter().collect::<Vec<_>>(), full: asked.full, now: asked.now };
+    let replica = (!newest.is_empty()).then_some(Replica { newest: &newest, partial: None });
+    match copy::plan(Source { snapshots: &dataset.snapshots, bookmarks }, replica, &wants) {
+        Plan::Steps(steps) => u32::try_from(steps.len()).unwrap_or(u32::MAX),
+        _ => 0,
+    }
+}
+
 /// The replica's rule, if this side understands it, and the own one, which only narrows.
 fn rules(item: Item<'_>, remote: &Remote, path: &RelPath) -> Result<Vec<Rule>, String> {
     let keeping = match (remote.rows.get(path), remote.keeping.get(path)) {

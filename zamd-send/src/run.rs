@@ -8,7 +8,7 @@ use crate::{
     now,
     pace::{Pace, back_off},
     place::Place,
-    plan::{Asked, Manner, Step, Verdict, plan},
+    plan::{Asked, Manner, Step, Verdict, behind, plan},
     round::Wish,
     session::{Greeted, Session, Trouble},
     ticket::Ticket,
@@ -401,7 +401,9 @@ impl Run<'_> {
         }
         let config = self.shared.config().clone();
         let tables: Vec<Rc<Table>> = self.shared.common.tables.borrow().values().cloned().collect();
-        for item in tables.iter().flat_map(|table| items(&config, table)) {
+        let remote = self.shared.common.remotes.borrow().get(self.place).cloned();
+        let asked = Asked { place: self.place, full: false, clear: false, now: now() };
+        for (item, table) in tables.iter().flat_map(|table| items(&config, table).map(move |item| (item, table))) {
             let here = Place::of(item.destination).as_ref() == Some(self.place);
             let key = item.key();
             if !here || !self.wanted.keys.contains(&key) || ended.contains(&key) {
@@ -409,6 +411,8 @@ impl Run<'_> {
             }
             copies::change(self.shared, item, |copy| {
                 failed(copy, item, &why, &self.shared.host);
+                copy.status.lag_snapshots = behind(item, table, remote.as_deref(), copy.status.newest.as_ref(), &asked);
+                copy.status.lag_bytes = None;
                 let absent = item.destination.absent_expected && matches!(trouble, Trouble::Away(_));
                 copy.status.problems = Vec::from_iter((!absent).then(|| why.clone()));
                 if !absent && is_given_up(copy, item, now()) {

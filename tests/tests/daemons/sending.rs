@@ -254,6 +254,15 @@ fn a_host_that_is_not_reached_is_told_and_others_go_on() {
     assert!(said.contains("nothing was there to send"), "{said}");
     let failed = world.zamctl(&["replicate", "tank/vm", "--to", "delphi", "--wait"]);
     assert!(String::from_utf8_lossy(&failed.stderr).contains("Connection refused"), "{failed:?}");
+    // What each lacks is known while it is away, after a new start too.
+    world.admin("exported usb");
+    wait_for("a later second", || name(0).0 != tag);
+    take(&world, &["tank/vm"], 0);
+    let lag = |world: &World, nth| nth_copy(world, "tank/vm", nth)["lag_snapshots"].clone();
+    wait_for("what each lacks", || (lag(&world, 0), lag(&world, 1)) == (2.into(), 1.into()));
+    assert!(world.end("send", "-TERM"));
+    world.start("send");
+    wait_for("the same", || (lag(&world, 0), lag(&world, 1)) == (2.into(), 1.into()));
 }
 
 #[test]
