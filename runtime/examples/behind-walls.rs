@@ -1,8 +1,13 @@
-//! Runs a command behind walls: `behind-walls snap|prune|send|recv|clearing|bare COMMAND…`, for tests and the lab.
+//! Runs a command behind walls: `behind-walls snap|prune|send|recv|clearing|bare|files COMMAND…`, for tests and the lab.
 #![forbid(unsafe_code)]
 
-use std::{error::Error, ffi::OsString, os::unix::process::CommandExt, process::Command, process::ExitCode};
-use zam_runtime::{Role, sandbox};
+use std::{
+    error::Error, ffi::OsString, os::unix::process::CommandExt, path::PathBuf, process::Command, process::ExitCode,
+};
+use zam_runtime::{
+    Role,
+    sandbox::{self, Reach},
+};
 
 fn main() -> ExitCode {
     let mut args = std::env::args_os().skip(1);
@@ -13,8 +18,20 @@ fn main() -> ExitCode {
         Some("recv") => sandbox::install(Role::Recv),
         Some("clearing") => sandbox::install_for_clearing(),
         Some("bare") => sandbox::install_bare(),
+        // `files FOLDER… : COMMAND…`: those to write to, and what every program reads.
+        Some("files") => {
+            let write = args.by_ref().map(PathBuf::from).take_while(|path| path.as_os_str() != ":").collect();
+            match (Reach { write, ..Reach::default() }).confine() {
+                Ok(true) => Ok(()),
+                Ok(false) => {
+                    eprintln!("behind-walls: no Landlock");
+                    return ExitCode::from(125);
+                }
+                Err(error) => Err(error),
+            }
+        }
         _ => {
-            eprintln!("behind-walls snap|prune|send|recv|clearing|bare COMMAND…");
+            eprintln!("behind-walls snap|prune|send|recv|clearing|bare|files COMMAND…");
             return ExitCode::from(2);
         }
     };

@@ -43,7 +43,7 @@ pub enum Inner {
         /// What, in JSON
         order: String,
     },
-    /// Run a command behind this role's walls, to see what they hold off
+    /// Run a command behind this role's wall of verbs, to see what it holds off
     #[command(hide = true)]
     Sandboxed {
         /// The command and its arguments

@@ -7,9 +7,10 @@ use crate::{
     config::Live,
     doors::{Doorkeeper, People},
     keeper::{Hands, Keeper, Part, Shared, chain, serve},
-    sandbox, signals, systemd, worker,
+    sandbox::{self, Reach},
+    signals, systemd, worker,
 };
-use std::{collections::BTreeMap, future::Future, process::ExitCode, rc::Rc, sync::Arc};
+use std::{collections::BTreeMap, future::Future, path::Path, process::ExitCode, rc::Rc, sync::Arc};
 use tarpc::server::Serve;
 use tokio::{
     net::UnixStream,
@@ -117,10 +118,28 @@ fn start<D: Daemon>(args: &Args, live: Live) -> Result<(), String> {
     let sockets = systemd::sockets(&args.runtime_dir, D::ROLE).map_err(|error| chain(&error))?;
     let shared = Rc::new(Shared::<D>::new(D::ROLE, args, live)?);
     D::prepare(&shared, args)?;
+    if !reach(D::ROLE, args).confine().map_err(|error| chain(&error))? {
+        tracing::warn!(
+            "this kernel has no Landlock: what files {} reaches is its user's and its unit's to bound",
+            D::ROLE
+        );
+    }
     sandbox::install(D::ROLE).map_err(|error| chain(&error))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| chain(&error))?;
     let local = LocalSet::new();
     local.block_on(&runtime, serve_until_stopped(shared, people, sockets)).map_err(|error| chain(&error))
+}
+
+/// The files of a role: its config, which is read again, its own folder, and where its sockets are.
+fn reach(role: Role, args: &Args) -> Reach {
+    let mut reach = Reach::of(args.footing());
+    reach.connects = role == Role::Send;
+    let config = [Some(args.config.clone()), args.config.canonicalize().ok()];
+    reach.read.extend(config.iter().flatten().filter_map(|file| file.parent()).map(Path::to_owned));
+    reach.read.extend(std::env::current_exe().ok().and_then(|program| Some(program.parent()?.to_owned())));
+    reach.write.extend([args.state_dir.join(role.folder()), args.runtime_dir.join(role.folder())]);
+    reach.write.extend(args.simulate.clone());
+    reach
 }
 
 async fn serve_until_stopped<D: Daemon>(

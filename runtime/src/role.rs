@@ -1,5 +1,6 @@
 //! The users of the roles, and the ioctls through which each speaks to ZFS.
 
+use nix::libc;
 use zam_protocol::Role;
 
 /// One operation of ZFS: the low byte of its ioctl number `0x5aXX` and its name in `include/sys/fs/zfs.h`, less `ZFS_IOC_`.
@@ -22,6 +23,15 @@ pub fn ioctls(role: Role) -> Vec<Verb> {
 #[must_use]
 pub fn clearing() -> Vec<Verb> {
     READ.into_iter().chain([Verb(0x18, "DESTROY")]).collect()
+}
+
+/// The families of sockets that a role may make (`RestrictAddressFamilies=` of its unit).
+#[must_use]
+pub const fn families(role: Role) -> &'static [i32] {
+    match role {
+        Role::Send => &[libc::AF_UNIX, libc::AF_INET, libc::AF_INET6],
+        Role::Snap | Role::Prune | Role::Recv => &[libc::AF_UNIX],
+    }
 }
 
 /// The unix user that a role runs as, and whose grants it has.

@@ -1,6 +1,11 @@
-//! The wall of verbs: a seccomp filter that every daemon puts around itself, and around all that it starts, before it
+//! The walls in the process. The wall of verbs: a seccomp filter that every daemon puts around itself, and around all that it starts, before it
 //! serves anything. It lets through the ioctls of the role and no other of ZFS, and refuses what no role needs and
 //! what could get around it: namespaces, io_uring, other ABIs. It holds for root too.
+
+mod calls;
+mod files;
+
+pub use files::Reach;
 
 use crate::{
     Role,
@@ -34,6 +39,9 @@ pub enum SandboxError {
     /// The kernel does not take the filter.
     #[error("cannot install the seccomp filter")]
     Install(#[source] seccompiler::Error),
+    /// The kernel has Landlock and does not take the rules.
+    #[error("cannot put up the wall of files")]
+    Landlock(#[source] landlock::RulesetError),
     /// This process has, or can get, more than a role may have.
     #[error("{0}")]
     TooMighty(String),
@@ -53,7 +61,7 @@ pub enum Footing {
 /// # Errors
 /// If a thread exists already or the kernel refuses; then the daemon must not go on.
 pub fn install(role: Role) -> Result<(), SandboxError> {
-    put_up(&role::ioctls(role), &[])
+    put_up(&role::ioctls(role), &[], role::families(role))
 }
 
 /// The same for the process that clears what a receive left.
@@ -61,7 +69,7 @@ pub fn install(role: Role) -> Result<(), SandboxError> {
 /// # Errors
 /// Likewise.
 pub fn install_for_clearing() -> Result<(), SandboxError> {
-    put_up(&role::clearing(), &[])
+    put_up(&role::clearing(), &[], &[libc::AF_UNIX])
 }
 
 /// The same for a program that has no business with ZFS, and starts no other.
@@ -69,16 +77,16 @@ pub fn install_for_clearing() -> Result<(), SandboxError> {
 /// # Errors
 /// Likewise.
 pub fn install_bare() -> Result<(), SandboxError> {
-    put_up(&[], &[libc::SYS_execve, libc::SYS_execveat])
+    put_up(&[], &[libc::SYS_execve, libc::SYS_execveat], &[libc::AF_UNIX])
 }
 
-fn put_up(verbs: &[Verb], refused: &[i64]) -> Result<(), SandboxError> {
+fn put_up(verbs: &[Verb], refused: &[i64], families: &[i32]) -> Result<(), SandboxError> {
     let threads = fs::read_dir("/proc/self/task").map_err(system("count the threads"))?.count();
     if threads != 1 {
         return Err(SandboxError::Threads(threads));
     }
     prctl::set_no_new_privs().map_err(|error| system("give up new privileges")(error.into()))?;
-    for filter in filters(verbs, refused).map_err(SandboxError::Build)? {
+    for filter in filters(verbs, refused, families).map_err(SandboxError::Build)? {
         apply_filter(&filter).map_err(SandboxError::Install)?;
     }
     Ok(())
@@ -109,6 +117,14 @@ pub fn assert_lowly(role: Role, footing: Footing) -> Result<(), SandboxError> {
             )));
         }
     }
+    // By hand it is what the shell has, and no_new_privs, which comes next, keeps this process from all of it.
+    let bounding = caps::read(None, caps::CapSet::Bounding)
+        .map_err(|error| system("read the capabilities")(io::Error::other(error.to_string())))?;
+    if std::env::var_os("NOTIFY_SOCKET").is_some() && !bounding.is_empty() {
+        return Err(SandboxError::TooMighty(format!(
+            "{daemon} runs under a unit that lets it regain {bounding:?}: the unit needs `CapabilityBoundingSet=`"
+        )));
+    }
     if unistd::setuid(unistd::Uid::from_raw(0)).is_ok() {
         return Err(SandboxError::TooMighty(format!("{daemon} could become root again")));
     }
@@ -131,21 +147,38 @@ fn system(what: &'static str) -> impl FnOnce(io::Error) -> SandboxError {
     move |source| SandboxError::System { what, source }
 }
 
-fn filters(verbs: &[Verb], more: &[i64]) -> Result<[BpfProgram; 3], BackendError> {
+/// In the order in which they are installed: where two refuse, the later one says how.
+fn filters(verbs: &[Verb], more: &[i64], families: &[i32]) -> Result<[BpfProgram; 4], BackendError> {
     let mut refused: BTreeMap<i64, Vec<SeccompRule>> =
         REFUSED.iter().chain(more).map(|&call| (call, Vec::new())).collect();
     refused.insert(libc::SYS_ioctl, vec![SeccompRule::new(ioctl_of_another(verbs)?)?]);
+    refused.insert(libc::SYS_socket, vec![SeccompRule::new(family_of_another(families)?)?]);
     refused.insert(libc::SYS_clone, NAMESPACES.iter().map(|&flag| with_flag(flag)).collect::<Result<_, _>>()?);
-    let refused = compile(refused, libc::EPERM)?;
+    let known = compile(calls::known().map(|call| (call, Vec::new())).collect(), None)?;
+    let refused = compile(refused, Some(libc::EPERM))?;
     // A filter cannot look behind a pointer, where clone3 has its flags. The C library then falls back on clone.
-    let missing = compile(BTreeMap::from([(libc::SYS_clone3, Vec::new())]), libc::ENOSYS)?;
-    Ok([refused, missing, other_abi()])
+    let missing = compile(BTreeMap::from([(libc::SYS_clone3, Vec::new())]), Some(libc::ENOSYS))?;
+    Ok([known, refused, missing, other_abi()])
 }
 
-fn compile(rules: BTreeMap<i64, Vec<SeccompRule>>, errno: i32) -> Result<BpfProgram, BackendError> {
+/// A filter that refuses these so; or that lets these pass, and no others exist.
+fn compile(rules: BTreeMap<i64, Vec<SeccompRule>>, errno: Option<i32>) -> Result<BpfProgram, BackendError> {
     // Another architecture than this one (32 bit programs) ends the process: seccompiler puts that test in front.
     let arch = std::env::consts::ARCH.try_into()?;
-    SeccompFilter::new(rules, SeccompAction::Allow, SeccompAction::Errno(errno.unsigned_abs()), arch)?.try_into()
+    let refuse = |errno: i32| SeccompAction::Errno(errno.unsigned_abs());
+    let (others, these) = match errno {
+        Some(errno) => (SeccompAction::Allow, refuse(errno)),
+        None => (refuse(libc::ENOSYS), SeccompAction::Allow),
+    };
+    SeccompFilter::new(rules, others, these, arch)?.try_into()
+}
+
+/// A socket of a family that is none of these.
+fn family_of_another(families: &[i32]) -> Result<Vec<SeccompCondition>, BackendError> {
+    let other = |family: &i32| {
+        SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, u64::from(family.unsigned_abs()))
+    };
+    families.iter().map(other).collect()
 }
 
 /// An ioctl of ZFS, `0x5a00` to `0x5aff`, that is none of these. Like the kernel, it looks at the low 32 bits only.
@@ -284,9 +317,9 @@ mod tests {
     /// R-RECV-11: from inside it cannot be tried, since nothing is to be started there.
     #[test]
     fn what_reads_the_network_has_no_ioctl_of_zfs() {
-        let bare = filters(&[], &[libc::SYS_execve, libc::SYS_execveat]).unwrap();
-        let snap = filters(&role::ioctls(Role::Snap), &[]).unwrap();
-        let passes = |filters: &[BpfProgram; 3], call, second| {
+        let bare = filters(&[], &[libc::SYS_execve, libc::SYS_execveat], &[libc::AF_UNIX]).unwrap();
+        let snap = filters(&role::ioctls(Role::Snap), &[], &[libc::AF_UNIX]).unwrap();
+        let passes = |filters: &[BpfProgram; 4], call, second| {
             filters.iter().all(|program| verdict(program, call, second) == libc::SECCOMP_RET_ALLOW)
         };
         for low in 0..256 {
@@ -296,7 +329,7 @@ mod tests {
         // SNAPSHOT; and FIONREAD, which is not ZFS's.
         assert!(passes(&snap, libc::SYS_ioctl, 0x5a23) && !passes(&snap, libc::SYS_ioctl, 0x5a18));
         assert!(passes(&bare, libc::SYS_ioctl, 0x541b) && passes(&bare, libc::SYS_read, 0));
-        for call in [libc::SYS_execve, libc::SYS_execveat, libc::SYS_unshare, libc::SYS_ptrace] {
+        for call in [libc::SYS_execve, libc::SYS_execveat, libc::SYS_unshare, libc::SYS_ptrace, libc::SYS_mq_open] {
             assert!(!passes(&bare, call, 0), "{call}");
         }
         assert!(passes(&snap, libc::SYS_execve, 0));

@@ -74,6 +74,66 @@ fn what_receives_neither_destroys_nor_releases_and_what_clears_does_nothing_else
     }
 }
 
+/// R-UNIT-2
+#[test]
+fn only_what_sends_has_sockets_to_other_machines() {
+    let socket = |family: i32| format!("syscall({}, {family}, 1, 0)", libc::SYS_socket);
+    for (family, sends) in [(libc::AF_INET, 0), (libc::AF_INET6, 0), (libc::AF_PACKET, libc::EPERM), (libc::AF_UNIX, 0)]
+    {
+        assert_eq!(errno(Some(Role::Send), &socket(family)), sends, "{family}");
+        for role in [Role::Snap, Role::Prune, Role::Recv] {
+            let wanted = if family == libc::AF_UNIX { 0 } else { libc::EPERM };
+            assert_eq!(errno(Some(role), &socket(family)), wanted, "{role:?} {family}");
+        }
+    }
+    assert_eq!(errno(None, &socket(libc::AF_INET)), 0);
+}
+
+#[test]
+fn calls_that_no_role_makes_do_not_exist() {
+    for call in [libc::SYS_mq_open, libc::SYS_shmget, libc::SYS_setxattr, libc::SYS_inotify_init1, libc::SYS_setuid] {
+        let call = format!("syscall({call}, 0, 0, 0, 0, 0)");
+        assert_eq!(errno(Some(Role::Snap), &call), libc::ENOSYS, "{call}");
+        assert_ne!(errno(None, &call), libc::ENOSYS, "{call}");
+    }
+}
+
+/// R-UNIT-6: files of others are neither read nor changed, nor is anything new made there, by root either; TCP goes nowhere.
+#[test]
+fn the_wall_of_files_leaves_a_role_its_own() {
+    let walls = std::env::current_exe().unwrap().ancestors().nth(2).unwrap().join("examples/behind-walls");
+    let folder = tempfile::tempdir().unwrap();
+    let (own, other) = (folder.path().join("own"), folder.path().join("other"));
+    for path in [&own, &other] {
+        std::fs::create_dir(path).unwrap();
+        std::fs::write(path.join("file"), "secret").unwrap();
+    }
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let connect = format!(
+        "perl -MSocket -e 'socket(S,PF_INET,SOCK_STREAM,0); connect(S,pack_sockaddr_in({},inet_aton(\"127.0.0.1\"))) or exit 1'",
+        port.local_addr().unwrap().port()
+    );
+    let tries = |folder: &std::path::Path, what: &str| what.replace("AT", folder.to_str().unwrap());
+    for what in
+        ["cat AT/file", "ls AT", "echo x >AT/file", "mkdir AT/new", "rm AT/new -r", "ln -s x AT/link", connect.as_str()]
+    {
+        let behind = |folder| {
+            let run =
+                Command::new(&walls).arg("files").arg(&own).args([":", "sh", "-c", &tries(folder, what)]).output();
+            run.unwrap().status.code()
+        };
+        let refused = behind(&other);
+        if refused == Some(125) {
+            eprintln!("SKIPPED: this kernel has no Landlock; the lab's has");
+            return;
+        }
+        assert!(matches!(refused, Some(1 | 2)), "{what}: {refused:?}");
+        let to_others = what == connect;
+        assert_eq!(behind(&own) == Some(0), !to_others, "{what}");
+        assert!(Command::new("sh").args(["-c", &tries(&other, what)]).status().unwrap().success(), "control: {what}");
+    }
+}
+
 /// R-RECV-11
 #[test]
 fn what_reads_the_network_starts_no_program() {

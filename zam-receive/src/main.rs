@@ -88,6 +88,8 @@ fn allowed(args: &Args) -> Result<(), String> {
 }
 
 fn serve(setting: &Setting) -> Result<(), String> {
+    // Where the kernel has it.
+    let _ = sandbox::Reach::default().confine().map_err(|error| chain(&error))?;
     sandbox::install_bare().map_err(|error| chain(&error))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| chain(&error))?;
     runtime.block_on(async {

@@ -63,6 +63,20 @@ for role in snap prune send recv; do
     assert_eq "R-UNIT-4 namespaces are not to be made" yes "$(systemctl show -p RestrictNamespaces --value zamd-$role)"
     assert_eq "R-UNIT-4 and it is in the first user namespace, where its grants count" "$(readlink /proc/1/ns/user)" "$(readlink "/proc/$main/ns/user")"
 
+    since=$(date +%s)
+    said() { journalctl -u zamd-$role --since "@$since" -o cat | grep -q "$1"; }
+    # What people have elsewhere, readable for all: it is found by way of the config, which is read again.
+    echo '# nothing' >/srv/extra.toml
+    ln -s /srv/extra.toml /etc/zam/zam.d/extra.toml
+    ok "control: outside it is read" zamd-$role --check
+    systemctl reload zamd-$role
+    ok "R-UNIT-6 what lies elsewhere the daemon does not read" wait_for 120 said 'extra.toml.*ermission denied'
+    ln -sf /etc/zam/there.toml /etc/zam/zam.d/extra.toml
+    cp /srv/extra.toml /etc/zam/there.toml
+    systemctl reload zamd-$role
+    ok "control: beside its config it does" wait_for 120 said 'reloaded'
+    rm /etc/zam/zam.d/extra.toml /etc/zam/there.toml /srv/extra.toml
+
     section "zamd-$role by hand, as what it must not be"
     mkdir -p /var/tmp/hand/run /var/tmp/hand/state
     refused_with 'does not run as root' "R-UNIT-5 as root it does not run" \
@@ -71,6 +85,16 @@ for role in snap prune send recv; do
     refused_with 'capabilit' "R-UNIT-5 nor with a capability" timeout 60 setpriv --reuid=zam-$role --regid=zam-$role --clear-groups \
         --inh-caps=+net_bind_service --ambient-caps=+net_bind_service \
         zamd-$role --runtime-dir /var/tmp/hand/run --state-dir /var/tmp/hand/state
+    as_a_unit() {
+        timeout 300 systemd-run -q --unit "hand-$role" -p User=zam-$role -p Type=notify -p SyslogIdentifier=hand "$@" \
+            zamd-$role --runtime-dir /var/tmp/hand/run --state-dir /var/tmp/hand/state
+    }
+    since=$(date +%s)
+    refused "R-UNIT-5 nor under a unit that leaves it any to regain" as_a_unit
+    ok "which it says" wait_for 60 sh -c "journalctl -t hand -t zamd-$role --since @$since -o cat | grep -q 'the unit needs .CapabilityBoundingSet='"
+    systemctl reset-failed "hand-$role" || true
+    ok "control: under one that does not it runs" as_a_unit -p CapabilityBoundingSet=
+    systemctl stop "hand-$role"
     setpriv --reuid=zam-$role --regid=zam-$role --clear-groups --inh-caps=-all \
         zamd-$role --runtime-dir /var/tmp/hand/run --state-dir /var/tmp/hand/state >/var/tmp/hand.log 2>&1 &
     hand=$!

@@ -148,7 +148,7 @@ fn what_is_cut_goes_on_where_it_was_cut() {
     let mut world = World::new(POOLS, CONFIG);
     world.admin("write 5000000 tank/home");
     // A line that breaks after so many bytes, the first times.
-    world.ssh("n=$(cat $0.n 2>/dev/null || echo 0); echo $((n + 1)) >$0.n\n[ $n -ge 4 ] && receive\ndd bs=64k count=$((1000000 * (n + 1))) iflag=count_bytes status=none | receive");
+    world.ssh("n=$(cat $own/n 2>/dev/null || echo 0); echo $((n + 1)) >$own/n\n[ $n -ge 4 ] && receive\ndd bs=64k count=$((1000000 * (n + 1))) iflag=count_bytes status=none | receive");
     world.start("recv");
     world.start("send");
     let tag = take(&world, &["tank/home"], 60);

@@ -89,16 +89,16 @@ impl World {
         wait_for("the daemon's door", || std::os::unix::net::UnixStream::connect(&socket).is_ok());
     }
 
-    /// What zamd-send takes for ssh: a shell script. `receive` in it starts zam-receive for the host that is called.
+    /// What zamd-send takes for ssh: a shell script. `receive` in it starts zam-receive for the host that is called, and `$own`
+    /// is a folder that it may write to, behind zamd-send's walls.
     pub fn ssh(&self, script: &str) {
         use std::os::unix::fs::PermissionsExt;
         let path = self.path("ssh");
-        let (receive, run, log) = (built("zam-receive"), self.path("run"), self.path("receive.log"));
+        let (receive, run) = (built("zam-receive"), self.path("run"));
         let head = format!(
-            "#!/bin/sh\nfor host; do :; done\nreceive() {{ exec {} --client host --root nas/zam/$host --stderr --runtime-dir {} 2>>{}; }}\n",
+            "#!/bin/sh\nfor host; do :; done\nown={run}/send\nreceive() {{ exec {} --client host --root nas/zam/$host --stderr --runtime-dir {run} 2>>$own/receive.log; }}\n",
             receive.display(),
-            run.display(),
-            log.display()
+            run = run.display(),
         );
         // As a whole: a script that is being written cannot be run.
         fs::write(self.path("ssh.new"), head + script).unwrap();
