@@ -3,7 +3,7 @@
 use crate::{
     Send, copies,
     copies::Key,
-    maker::{Maker, PIECE, read_now},
+    maker::{Maker, PIECE, Unmade, read_now},
     pace::{Meter, Pace},
     plan::{Base, Manner, Step, marks},
     session::{FINISH, STALL, Session, Trouble, odd, refusal},
@@ -28,7 +28,7 @@ use zam_runtime::{
     audit::{Act, Op, Outcome as Told},
     keeper::Shared,
 };
-use zam_zfs::SendStep;
+use zam_zfs::{Refusal, SendStep};
 
 /// How often a stream that does not move is looked at.
 const BEAT: Duration = Duration::from_secs(30);
@@ -290,11 +290,14 @@ impl Lane {
                         Err(error) => return Err(Failure::Here(format!("the stream cannot be read: {error}"))),
                     },
                     ended = &mut making.end => {
-                        let here = |why| {
-                            let why = format!("@{} cannot be sent: {why}", step.to.tag);
-                            if step.resume.is_some() { Failure::Unresumable(why) } else { Failure::Here(why) }
-                        };
-                        ended.map_err(here)?;
+                        ended.map_err(|unmade| {
+                            let why = format!("@{} cannot be sent: {unmade}", step.to.tag);
+                            match unmade {
+                                // ZFS has no name for it. For what it has one, the place where it was cut is none the worse.
+                                Unmade::Refused(Refusal::Other(_)) if step.resume.is_some() => Failure::Unresumable(why),
+                                _ => Failure::Here(why),
+                            }
+                        })?;
                         break;
                     }
                     () = tokio::time::sleep(BEAT) => {
@@ -420,9 +423,9 @@ async fn pass(session: &mut Session, job: &Job, piece: Bytes) -> Result<(), Fail
     Ok(())
 }
 
-fn hint(why: &zam_zfs::Refusal) -> &'static str {
+fn hint(why: &Refusal) -> &'static str {
     match why {
-        zam_zfs::Refusal::NotPermitted => " (`zamctl grant --check` says which grant is missing)",
+        Refusal::NotPermitted => " (`zamctl grant --check` says which grant is missing)",
         _ => "",
     }
 }

@@ -7,7 +7,7 @@ use tokio::{net::unix::pipe, time::timeout};
 use tokio_util::bytes::BytesMut;
 use zam_names::{BookmarkName, Target};
 use zam_runtime::worker::Helper;
-use zam_zfs::{Batch, SendStep};
+use zam_zfs::{Batch, Refusal, SendStep};
 
 /// How long anything but a stream may take.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(300);
@@ -26,9 +26,20 @@ struct Process {
 /// A stream under way.
 pub struct Making<'a> {
     /// Comes to an end when all is written.
-    pub end: Pin<Box<dyn Future<Output = Result<(), String>> + 'a>>,
+    pub end: Pin<Box<dyn Future<Output = Result<(), Unmade>> + 'a>>,
     /// What is written.
     pub output: &'a mut pipe::Receiver,
+}
+
+/// Why a stream was not made to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum Unmade {
+    /// ZFS would not.
+    #[error("{0}")]
+    Refused(Refusal),
+    /// The process did not say.
+    #[error("{0}")]
+    Process(String),
 }
 
 impl Maker {
@@ -72,9 +83,9 @@ impl Maker {
     pub fn send(&mut self, step: SendStep) -> Result<Making<'_>, String> {
         let Process { helper, output } = self.process().map_err(|error| cannot_start(&error))?;
         let end = async move {
-            match helper.ask(&Ask::Send(step)).await.map_err(|error| died(&error))? {
-                Said::Sent(sent) => sent.map_err(|why| why.to_string()),
-                _ => Err(ODD.to_owned()),
+            match helper.ask(&Ask::Send(step)).await.map_err(|error| Unmade::Process(died(&error)))? {
+                Said::Sent(sent) => sent.map_err(Unmade::Refused),
+                _ => Err(Unmade::Process(ODD.to_owned())),
             }
         };
         Ok(Making { end: Box::pin(end), output })
