@@ -19,13 +19,14 @@ use tokio::process::{Child, Command};
 use tokio::time::timeout;
 use zam_names::PoolName;
 
+mod along;
 mod aside;
 mod child;
 mod frame;
 mod helper;
 
 pub use aside::Aside;
-pub use child::{end_with_parent, serve};
+pub use child::{end_with_parent, serve, serve_with};
 pub use helper::Helper;
 
 /// Why there is no answer.

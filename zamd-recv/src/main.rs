@@ -6,6 +6,7 @@ mod book;
 mod clear;
 mod clients;
 mod desk;
+mod pair;
 mod round;
 mod seats;
 mod stream;
@@ -53,6 +54,8 @@ struct Common {
     speakers: OnceCell<clients::Speakers>,
     /// How many sessions each client has.
     seats: seats::Seats,
+    /// The processes that wait for the next stream.
+    pairs: RefCell<Vec<pair::Pair>>,
     /// The process that clears.
     clearer: OnceCell<Aside>,
     /// How much is told of refusals.

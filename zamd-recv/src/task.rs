@@ -1,4 +1,4 @@
-//! What is done in processes of their own, and what they say to the daemon: a line of JSON each, on standard output.
+//! What is done in processes of their own.
 
 use crate::clear;
 use nix::{
@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 use std::{
     io::{self, Write},
     os::fd::{AsFd, BorrowedFd, OwnedFd},
-    process::Command,
     time::{Duration, Instant},
 };
 use zam_names::{DatasetName, HOLD_TAG, HoldTag, QUARANTINE_TAG};
@@ -19,40 +18,40 @@ use zam_policy::{
     tags::{self, Maker},
 };
 use zam_protocol::recv::Failing;
-use zam_runtime::clock;
+use zam_runtime::{clock, worker};
 use zam_zfs::{Open, ReceiveError, ReceiveStep, Receiver, Refusal, Scope};
 
 /// What a process is started for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Task {
-    /// Take the stream that comes on standard input.
-    Receive {
-        /// As it was announced.
-        step: ReceiveStep,
-        /// Below what: what lies between is made where it is missing, the root never.
-        root: DatasetName,
-        /// Whether what arrived is held.
-        hold: bool,
-        /// What the names of scheduled snapshots begin with here: they say when they were made.
-        prefix: String,
-    },
-    /// Move the stream from standard input to standard output, and say on standard error how much has come.
-    Move,
+    /// Take streams, one after the other ([`Order`], [`Said`]), each from the pipe that comes along.
+    Receiver,
+    /// Move a stream from the socket to the pipe that come along, and say on standard output how much has come, a number a
+    /// line; the answer is how much there was, if that is all.
+    Mover,
     /// Start a process for each dataset that is to be cleared.
     Clearer,
     /// Clear one.
     Clear(DatasetName),
 }
 
-/// What a receiving process says.
+/// A stream to be taken.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Line {
-    /// So many bytes have come.
-    Bytes(u64),
-    /// All have.
-    All(u64),
+pub struct Order {
+    /// As it was announced.
+    pub step: ReceiveStep,
+    /// Below what: what lies between is made where it is missing, the root never.
+    pub root: DatasetName,
+    /// Whether what arrived is held.
+    pub hold: bool,
+    /// What the names of scheduled snapshots begin with here: they say when they were made.
+    pub prefix: String,
+}
+
+/// What became of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Said {
     /// The snapshot is there, and held.
     Done,
     /// It is there, and not held.
@@ -77,27 +76,42 @@ pub fn run(zfs: &Open, order: &str) -> Result<(), String> {
     match serde_json::from_str(order).map_err(|error| format!("this is no task: {error}"))? {
         Task::Clearer => clear::serve(),
         Task::Clear(dataset) => clear::run(zfs, &dataset),
-        Task::Move => move_on().map_err(|error| error.to_string()),
-        Task::Receive { step, root, hold, prefix } => {
+        Task::Mover => worker::serve_with(|(), ends: Vec<OwnedFd>| match ends.as_slice() {
+            [socket, pipe] => move_on(socket.as_fd(), pipe.as_fd()),
+            _ => None,
+        })
+        .map_err(|error| error.to_string()),
+        Task::Receiver => {
             let zfs = zfs.for_recv();
-            let line = match receive(&zfs, &step, &root) {
-                Ok(()) => match hold_it(&zfs, &step, hold, &prefix) {
-                    Ok(()) => Line::Done,
-                    Err(why) => Line::Unheld(format!("it is there and not held: {why}")),
-                },
-                Err((failing, why)) => Line::Failed(failing, why),
-            };
-            say(&line).map_err(|error| error.to_string())
+            worker::serve_with(|order: Order, ends: Vec<OwnedFd>| take(&zfs, &order, ends))
+                .map_err(|error| error.to_string())
         }
     }
 }
 
-fn receive(zfs: &impl Receiver, step: &ReceiveStep, root: &DatasetName) -> Result<(), (Failing, String)> {
+fn take(zfs: &impl Receiver, order: &Order, ends: Vec<OwnedFd>) -> Said {
+    let Some(stream) = ends.into_iter().next() else {
+        return Said::Failed(Failing::Other, "no stream came with it".to_owned());
+    };
+    match receive(zfs, &order.step, &order.root, stream) {
+        Ok(()) => match hold_it(zfs, order) {
+            Ok(()) => Said::Done,
+            Err(why) => Said::Unheld(format!("it is there and not held: {why}")),
+        },
+        Err((failing, why)) => Said::Failed(failing, why),
+    }
+}
+
+fn receive(
+    zfs: &impl Receiver,
+    step: &ReceiveStep,
+    root: &DatasetName,
+    stream: OwnedFd,
+) -> Result<(), (Failing, String)> {
     if step.from.is_none() {
         let cannot = |(dataset, why)| failed(&ReceiveError::Refused(why), &format!("{dataset} cannot be made: "));
         placeholders(zfs, &step.dataset, root).map_err(cannot)?;
     }
-    let stream = counted().map_err(|error| (Failing::Other, format!("cannot take the stream: {error}")))?;
     zfs.receive(step, stream).map_err(|error| match error {
         ReceiveError::Refused(Refusal::Busy) if !step.resume && has_partial(zfs, &step.dataset) => {
             (Failing::Partial, "what another stream has left is in the way".to_owned())
@@ -112,7 +126,7 @@ fn has_partial(zfs: &impl Receiver, dataset: &DatasetName) -> bool {
 }
 
 /// Holds what arrived; what is dated in the future, once more, so that waiting does not make it look honest.
-fn hold_it(zfs: &impl Receiver, step: &ReceiveStep, hold: bool, prefix: &str) -> Result<(), String> {
+fn hold_it(zfs: &impl Receiver, Order { step, hold, prefix, .. }: &Order) -> Result<(), String> {
     let name = step.dataset.at(&step.tag).map_err(|error| error.to_string())?;
     let mut tags = Vec::from_iter(hold.then_some(HOLD_TAG));
     let now = clock::wall().map_err(|error| error.to_string())?;
@@ -151,42 +165,25 @@ fn placeholders(zfs: &impl Receiver, dataset: &DatasetName, root: &DatasetName) 
     Ok(())
 }
 
-/// Standard input, counted on its way through a pipe. A process of its own moves it: this one, in ZFS, may sleep where no
-/// signal wakes it, and then it must not be itself who holds the pipe open.
-fn counted() -> io::Result<OwnedFd> {
-    let (out, into) = io::pipe()?;
-    // It works with the small one too.
-    let _ = fcntl(&into, FcntlArg::F_SETPIPE_SZ(PIECE));
-    // This process has the daemon's words, then `task` and its order.
-    let args: Vec<_> = std::env::args_os().skip(1).collect();
-    let daemons = args.len().saturating_sub(2);
-    // It ends with the stream, or as its pipe breaks; nobody asks how.
-    Command::new("/proc/self/exe")
-        .args(&args[..daemons])
-        .args(["task", &Task::Move.to_json()?])
-        .stdout(into)
-        .stderr(io::stdout().as_fd().try_clone_to_owned()?)
-        .spawn()?;
-    Ok(out.into())
-}
-
-fn move_on() -> io::Result<()> {
-    let (socket, pipe) = (io::stdin(), io::stdout());
+/// Until the stream ends, or its pipe breaks: then the receive has ended, and says why. Gives how much there was, if that was
+/// all of it.
+fn move_on(socket: BorrowedFd<'_>, pipe: BorrowedFd<'_>) -> Option<u64> {
+    // It works with a small one too.
+    let _ = fcntl(pipe, FcntlArg::F_SETPIPE_SZ(PIECE));
     let (mut bytes, mut told) = (0, None::<Instant>);
     loop {
-        match piece(socket.as_fd(), pipe.as_fd()) {
-            Ok(0) => break,
+        match piece(socket, pipe) {
+            Ok(0) => return Some(bytes),
             Ok(moved) => bytes += moved as u64,
             Err(Errno::EINTR | Errno::EAGAIN) => continue,
-            // The receive has ended, and says why.
-            Err(_) => return Ok(()),
+            Err(_) => return None,
         }
         if told.is_none_or(|told| told.elapsed() >= TELL) {
             told = Some(Instant::now());
-            tell(&Line::Bytes(bytes), io::stderr())?;
+            // Nobody listens: then nobody waits for the answer either.
+            writeln!(io::stdout(), "{bytes}").ok()?;
         }
     }
-    tell(&Line::All(bytes), io::stderr())
 }
 
 /// Moves what is there. A splice that waits for a socket keeps the pipe locked meanwhile, and whoever reads it would wait
@@ -200,17 +197,6 @@ fn piece(socket: BorrowedFd<'_>, pipe: BorrowedFd<'_>) -> nix::Result<usize> {
     }
     poll(&mut [PollFd::new(pipe, PollFlags::POLLOUT)], PollTimeout::NONE)?;
     splice(socket, None, pipe, None, PIECE.unsigned_abs() as usize, SpliceFFlags::SPLICE_F_NONBLOCK)
-}
-
-fn say(line: &Line) -> io::Result<()> {
-    tell(line, io::stdout().lock())
-}
-
-/// In one write, since two processes say something to the same pipe.
-fn tell(line: &Line, mut to: impl Write) -> io::Result<()> {
-    let text = serde_json::to_string(line)? + "\n";
-    to.write_all(text.as_bytes())?;
-    to.flush()
 }
 
 /// What it means for whoever sent it.

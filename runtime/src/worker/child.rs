@@ -1,10 +1,10 @@
 //! The worker's side.
 
-use super::frame;
+use super::{along, frame};
 use nix::sys::{prctl, signal::Signal};
 use serde::{Serialize, de::DeserializeOwned};
 use std::io::{self, Read, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
 /// Answers the daemon's requests on standard input, one after the other, until the daemon closes it or dies.
@@ -16,11 +16,35 @@ where
     Req: DeserializeOwned,
     Ans: Serialize,
 {
+    serve_each(|_| Ok(Some(Vec::new())), |request, _| answer(request))
+}
+
+/// The same where descriptors come along with each request ([`super::Helper::ask_with`]).
+///
+/// # Errors
+/// Likewise.
+pub fn serve_with<Req, Ans>(answer: impl FnMut(Req, Vec<OwnedFd>) -> Ans) -> io::Result<()>
+where
+    Req: DeserializeOwned,
+    Ans: Serialize,
+{
+    serve_each(|stream| along::take(stream), answer)
+}
+
+fn serve_each<Req, Ans>(
+    along: impl Fn(&UnixStream) -> io::Result<Option<Vec<OwnedFd>>>,
+    mut answer: impl FnMut(Req, Vec<OwnedFd>) -> Ans,
+) -> io::Result<()>
+where
+    Req: DeserializeOwned,
+    Ans: Serialize,
+{
     // A daemon that died is seen as the end of input too, but only between requests.
     end_with_parent()?;
     let mut stream = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
-    while let Some(request) = read(&mut stream)? {
-        let reply = frame::encode(&answer(frame::decode(&request)?))?;
+    while let Some(taken) = along(&stream)? {
+        let Some(request) = read(&mut stream)? else { break };
+        let reply = frame::encode(&answer(frame::decode(&request)?, taken))?;
         // Nobody waits for the answer any more: there is nothing left to do.
         if let Err(error) = stream.write_all(&frame::head(&reply)?).and_then(|()| stream.write_all(&reply)) {
             return if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) };
