@@ -15,6 +15,7 @@ mod forecast;
 #[cfg(test)]
 mod golden;
 mod grants;
+mod import;
 mod look;
 mod openzfs;
 mod out;

@@ -437,3 +437,31 @@ fn is_shell(text: &str) {
     let said = shell.wait_with_output().unwrap();
     assert!(said.status.success() && said.stderr.is_empty(), "{}{text}", String::from_utf8_lossy(&said.stderr));
 }
+
+#[test]
+fn a_foreign_config_that_is_wrong_prints_no_config() {
+    let stage = Stage::new();
+    fs::write(stage.path("sanoid.conf"), "[tank/home]\nhourly = 3\n[tank/home/x]\nhuorly = 3\n").unwrap();
+    let wrong = stage.run("import sanoid sanoid.conf");
+    assert_eq!((wrong.code, wrong.out.as_str()), (Some(2), ""));
+    assert!(wrong.err.contains("sanoid.conf:4: sanoid has no key \"huorly\""), "{}", wrong.err);
+    let gone = stage.run("import zrepl gone.yml");
+    assert_eq!((gone.code, gone.out.as_str()), (Some(2), ""));
+    assert!(gone.err.contains("cannot read gone.yml"), "{}", gone.err);
+    // It reads well, and zam cannot do it: two clients below one root.
+    let pull =
+        "{type: pull, name: a, root_fs: nas/a, connect: {type: tcp, address: \"a:1\"}, pruning: {keep_receiver: []}}";
+    fs::write(stage.path("z.yml"), format!("jobs: [{pull}, {pull}]")).unwrap();
+    let overlap = stage.run("import zrepl z.yml");
+    assert_eq!((overlap.code, overlap.out.as_str()), (Some(2), ""));
+    assert!(overlap.err.contains("overlap"), "{}", overlap.err);
+}
+
+#[test]
+fn all_pools_are_those_of_this_machine() {
+    let stage = Stage::new();
+    fs::write(stage.path("cron"), "zfs-auto-snapshot -l hourly -k 24 //\n").unwrap();
+    let said = stage.run("import zfs-auto-snapshot cron");
+    assert_eq!((said.code, said.err.as_str()), (Some(0), ""));
+    assert!(said.out.contains("source = \"tank\"\nrecursive = true\nsnapshot-period = \"1h\""), "{}", said.out);
+}

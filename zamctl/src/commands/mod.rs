@@ -5,6 +5,7 @@ mod completions;
 mod expire;
 mod explain;
 mod grant;
+mod import;
 mod keep;
 mod man;
 mod plan;
@@ -44,6 +45,7 @@ pub enum Command {
     Ssh(ssh::Args),
     ReplicaConfig(replica_config::Args),
     Restore(restore::Args),
+    Import(import::Args),
     Uninstall(uninstall::Args),
     #[command(hide = true)]
     Completions(completions::Args),
@@ -72,6 +74,7 @@ pub fn run(command: Command, session: &Session) -> Result<Outcome, Failure> {
         Command::Ssh(args) => ssh::run(&args, session),
         Command::ReplicaConfig(args) => replica_config::run(&args, session),
         Command::Restore(args) => restore::run(&args, session),
+        Command::Import(args) => import::run(&args, session),
         Command::Uninstall(args) => uninstall::run(&args, session),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),
