@@ -3,13 +3,13 @@
 use crate::{
     abroad::There,
     failure::{Failure, Kind, Outcome},
-    import::{Asked, File, Tool},
+    import::{Asked, File, Sides, Taken, Tool, aim, listed, look_at, report},
     out,
     session::Session,
 };
 use std::{fs, io, path::PathBuf};
 use zam_names::DatasetName;
-use zam_policy::config;
+use zam_policy::config::{self, Config};
 
 /// Print the config that does what another tool's config does
 ///
@@ -28,6 +28,18 @@ pub struct Args {
     /// Without it they stay until somebody destroys them.
     #[arg(long)]
     adopt: bool,
+    /// Go on with a replica that is there, from the newest snapshot that both sides have
+    ///
+    /// `tank/home=nas/home` is a replica on this machine, `tank/home=olympus:nas/home` one on another, for which `--listing`
+    /// brings what is there. May be said for several sources. Prints what has to be done first, and what would have to be sent again.
+    #[arg(long, value_name = "SOURCE=[HOST:]REPLICA")]
+    replica: Vec<Taken>,
+    /// What `zfs get` says of replicas on other machines; without it the command for that is shown
+    #[arg(long, value_name = "FILE", requires = "replica")]
+    listing: Vec<PathBuf>,
+    /// What a replica on this machine calls this machine (`client` in its `[[replicas]]`); this machine's name if not said
+    #[arg(long, value_name = "NAME")]
+    client: Option<String>,
 }
 
 /// Prints.
@@ -37,20 +49,44 @@ pub struct Args {
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Failure> {
     let files = args.files.iter().map(read).collect::<Result<Vec<_>, _>>()?;
     let pools = || Ok(session.lister().pools()?.into_iter().map(|pool| DatasetName::from(pool.name)).collect());
-    let client = || There::default().client();
+    let client = || args.client.clone().map_or_else(|| There::default().client(), Ok);
     let asked = Asked { adopt: args.adopt, pools: &pools, client: &client };
-    let land = args.tool.read(&files, &asked)?;
-    out::print(&checked(land.text(args.tool, args.adopt), session)?)?;
+    let mut land = args.tool.read(&files, &asked)?;
+    let mut taken = Vec::new();
+    for replica in &args.replica {
+        let sides = sides(replica, args, session)?;
+        aim(&mut land, replica, &sides, &client()?)?;
+        taken.push((replica, sides));
+    }
+    let text = land.text(args.tool, args.adopt);
+    let config = loaded(&text, session)?;
+    let reports = taken.iter().map(|(replica, sides)| report(&config, replica, sides, session.now));
+    out::print(&(reports.collect::<String>() + &text))?;
     Ok(Outcome::Fine)
 }
 
-/// The text, if it is a config.
-fn checked(text: String, session: &Session) -> Result<String, Failure> {
-    match config::load(&[("the result.toml".to_owned(), text.clone())], &session.zone) {
-        Ok(_) => Ok(text),
-        Err(errors) => Err(Failure::usage(format!("what these files say makes no config of zam:\n\n{errors}\n"))
-            .hint("zam does not do this; take the part out of a copy of the file, and import that")),
-    }
+fn sides(replica: &Taken, args: &Args, session: &Session) -> Result<Sides, Failure> {
+    let lister = session.lister();
+    let sources = look_at(&*lister, &replica.source)?;
+    let bookmarks = lister.bookmarks(&replica.source.pool())?;
+    let copies = match &replica.host {
+        None => look_at(&*lister, &replica.copy)?,
+        Some(host) if args.listing.is_empty() => {
+            return Err(Failure::usage(format!("what is at {host}:{} cannot be seen from here", replica.copy))
+                .hint(format!("{}, and then: --listing FILE", replica.listing())));
+        }
+        Some(_) => listed(&args.listing.iter().map(read).collect::<Result<Vec<_>, _>>()?, &replica.copy)?,
+    };
+    Ok(Sides { sources, copies, bookmarks })
+}
+
+/// The config that a text is.
+fn loaded(text: &str, session: &Session) -> Result<Config, Failure> {
+    let loaded = config::load(&[("the result.toml".to_owned(), text.to_owned())], &session.zone);
+    loaded.map(|(config, _)| config).map_err(|errors| {
+        Failure::usage(format!("what these files say makes no config of zam:\n\n{errors}\n"))
+            .hint("zam does not do this; take the part out of a copy of the file, and import that")
+    })
 }
 
 fn read(path: &PathBuf) -> Result<File, Failure> {

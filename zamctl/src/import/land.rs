@@ -88,7 +88,7 @@ impl Care {
 
 impl Land {
     /// What is done for a dataset that is not named, or for all that is below one that is.
-    fn around(&self, name: &DatasetName) -> Option<&Care> {
+    pub fn around(&self, name: &DatasetName) -> Option<&Care> {
         std::iter::successors(name.parent(), DatasetName::parent)
             .find_map(|above| self.scopes.get(&above))?
             .below

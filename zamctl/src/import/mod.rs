@@ -7,6 +7,7 @@ mod ini;
 mod keep;
 mod land;
 mod sanoid;
+mod takeover;
 mod text;
 mod write;
 mod yaml;
@@ -15,6 +16,7 @@ mod zrepl;
 mod zrepl_keep;
 
 pub use land::Land;
+pub use takeover::{Sides, Taken, aim, listed, look_at, report};
 pub use text::File;
 
 use crate::failure::Failure;
