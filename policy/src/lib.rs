@@ -3,6 +3,7 @@
 //! spectator come to the same result.
 #![forbid(unsafe_code)]
 
+pub mod alarm;
 pub mod assess;
 pub mod config;
 pub mod copy;
