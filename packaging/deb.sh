@@ -9,7 +9,7 @@ set -euo pipefail
 CARGO_DEB=3.8.0
 # The newest C library that Debian 12 has.
 GLIBC=2.36
-PROGRAMS=(zamd-snap zamd-prune zamd-send zamd-recv zam-receive zamctl)
+PROGRAMS=(zamd-snap zamd-prune zamd-send zamd-recv zamd-watch zam-receive zamctl)
 
 usage() { sed -n '2,/^set/s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 OUT='' PROFILE=release

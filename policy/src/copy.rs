@@ -294,6 +294,18 @@ pub fn destination_of(bookmark: &SnapTag) -> Option<DestinationId> {
     if name.is_empty() { None } else { id.parse().ok() }
 }
 
+/// When the scheduled snapshot was made for which zam made a bookmark of this name.
+#[must_use]
+pub fn date_of(bookmark: &SnapTag, prefix: &str) -> Option<UnixTime> {
+    destination_of(bookmark)?;
+    let name = bookmark.as_str().splitn(3, '-').nth(2)?;
+    let date = |prefix: &str, name: String| match tags::maker(prefix, &name.parse().ok()?) {
+        Maker::Schedule(date) => Some(date),
+        _ => None,
+    };
+    date(BOOKMARKS, format!("{BOOKMARKS}-{name}")).or_else(|| date(prefix, name.to_owned()))
+}
+
 /// Whether a destination has had this dataset, as its bookmarks say: what is not there any more was not missing from the
 /// start, and must not be sent anew unasked.
 #[must_use]

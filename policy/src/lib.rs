@@ -8,6 +8,7 @@ pub mod assess;
 pub mod config;
 pub mod copy;
 pub mod explain;
+pub mod fresh;
 pub mod judge;
 pub mod notes;
 mod pattern;

@@ -81,6 +81,12 @@ impl Span {
         (1..=Self::MAX_COUNT).contains(&count).then_some(Self { count, unit })
     }
 
+    /// So many times as long, or as long as a span can be.
+    #[must_use]
+    pub fn times(self, factor: u32) -> Self {
+        Self { count: self.count.saturating_mul(factor.max(1)).min(Self::MAX_COUNT), ..self }
+    }
+
     /// About how long it is, in seconds, for comparisons alone.
     #[must_use]
     pub fn approximate_seconds(self) -> i64 {

@@ -162,6 +162,7 @@ fn a_message_says_what_since_when_and_what_to_do() {
     assert!(!over[0].text(&Zone::utc()).contains("what to do"));
 }
 
+/// R-WATCH-6
 #[test]
 fn what_others_say_is_one_line_of_bounded_length() {
     let mut board = Board::default();

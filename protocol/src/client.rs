@@ -17,6 +17,7 @@ use crate::{
     recv::RecvClient,
     send::SendClient,
     snap::SnapClient,
+    watch::WatchClient,
 };
 use std::{
     future::Future,
@@ -144,6 +145,17 @@ pub async fn connect_recv(socket: &Path) -> Result<RecvClient, ConnectError> {
     let transport = connect(socket).await?;
     let client::NewClient { client, dispatch } = RecvClient::new(settings(), transport);
     drive(Role::Recv, dispatch);
+    Ok(client)
+}
+
+/// Connects to a door of zamd-watch.
+///
+/// # Errors
+/// If nobody is there, this user may not, or the two do not speak the same version.
+pub async fn connect_watch(socket: &Path) -> Result<WatchClient, ConnectError> {
+    let transport = connect(socket).await?;
+    let client::NewClient { client, dispatch } = WatchClient::new(settings(), transport);
+    drive(Role::Watch, dispatch);
     Ok(client)
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A connection begins with a [`preface`] in both directions, fixed bytes that name the service and its version. Frames
 //! follow, each a length and a message in bincode ([`codec`]). The requests of a role stand on one page ([`snap`],
-//! [`prune`], [`send`], [`recv`]), and so does its table of who may send them ([`permission`]).
+//! [`prune`], [`send`], [`recv`], [`watch`]), and so does its table of who may send them ([`permission`]).
 //!
 //! What goes over ssh instead of a socket is in [`words`].
 //!
@@ -24,6 +24,7 @@ mod refused;
 pub mod send;
 pub mod snap;
 mod types;
+pub mod watch;
 pub mod words;
 
 pub use permission::{Ask, COPIERS, Class, Door, Need, OPERATORS, Peer, Role, may};

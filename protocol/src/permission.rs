@@ -26,6 +26,8 @@ pub enum Role {
     Send,
     /// Receives from sources.
     Recv,
+    /// Looks at all of it, and tells people what is wrong.
+    Watch,
 }
 
 /// The socket through which a peer came.
@@ -117,7 +119,7 @@ pub trait Ask: RequestName + Serialize + DeserializeOwned + fmt::Debug + Send + 
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 4] = [Self::Snap, Self::Prune, Self::Send, Self::Recv];
+    pub const ALL: [Self; 5] = [Self::Snap, Self::Prune, Self::Send, Self::Recv, Self::Watch];
 
     /// The daemon's name, which is its unit's too.
     #[must_use]
@@ -127,6 +129,7 @@ impl Role {
             Self::Prune => "zamd-prune",
             Self::Send => "zamd-send",
             Self::Recv => "zamd-recv",
+            Self::Watch => "zamd-watch",
         }
     }
 
@@ -138,6 +141,7 @@ impl Role {
             Self::Prune => "prune",
             Self::Send => "send",
             Self::Recv => "recv",
+            Self::Watch => "watch",
         }
     }
 
@@ -145,7 +149,7 @@ impl Role {
     #[must_use]
     pub fn doors(self) -> &'static [Door] {
         match self {
-            Self::Snap | Self::Prune | Self::Send => &[Door::Status, Door::Control],
+            Self::Snap | Self::Prune | Self::Send | Self::Watch => &[Door::Status, Door::Control],
             Self::Recv => &[Door::Status, Door::Control, Door::Peer, Door::Stream],
         }
     }

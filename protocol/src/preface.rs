@@ -118,7 +118,7 @@ impl Preface {
 }
 
 /// Who can be at the other end.
-const ROLES: [Role; 4] = [Role::Snap, Role::Prune, Role::Send, Role::Recv];
+const ROLES: [Role; 5] = Role::ALL;
 
 fn number(role: Role) -> u16 {
     match role {
@@ -126,6 +126,7 @@ fn number(role: Role) -> u16 {
         Role::Prune => 2,
         Role::Send => 3,
         Role::Recv => 4,
+        Role::Watch => 5,
     }
 }
 

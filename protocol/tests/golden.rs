@@ -29,6 +29,7 @@ use zam_protocol::{
     recv::RecvRequest,
     send::SendRequest,
     snap::SnapRequest,
+    watch::WatchRequest,
     words::{self, Frame, Frames},
 };
 
@@ -50,6 +51,11 @@ fn the_messages_of_zamd_send_keep_their_bytes() {
 #[test]
 fn the_messages_of_zamd_recv_keep_their_bytes() {
     check::<RecvRequest>("recv", samples::recv_requests(), samples::recv_answers());
+}
+
+#[test]
+fn the_messages_of_zamd_watch_keep_their_bytes() {
+    check::<WatchRequest>("watch", samples::watch_requests(), samples::watch_answers());
 }
 
 #[test]

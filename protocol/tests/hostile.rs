@@ -19,6 +19,7 @@ use zam_protocol::{
     recv::RecvRequest,
     send::SendRequest,
     snap::{SnapRequest, SnapResponse},
+    watch::WatchRequest,
     words::{self, Answer, CHUNK_BOUND, Frame, Frames, WORD_BOUND, Word},
 };
 
@@ -277,6 +278,7 @@ fn survive_all(stream: &[u8]) {
     survive::<PruneRequest>(stream);
     survive::<SendRequest>(stream);
     survive::<RecvRequest>(stream);
+    survive::<WatchRequest>(stream);
     survive_words(stream);
 }
 
@@ -288,8 +290,11 @@ fn valid_frames() -> Vec<Vec<u8>> {
     let send = samples::send_requests().into_iter().map(sent);
     let recv = samples::recv_requests().into_iter().map(sent);
     let send_answers = answered::<SendRequest>(samples::send_answers());
+    let watch = samples::watch_requests().into_iter().map(sent);
+    let watch = watch.chain(answered::<WatchRequest>(samples::watch_answers()));
     let recv_answers = answered::<RecvRequest>(samples::recv_answers());
-    snap.chain(prune).chain(send).chain(recv).chain(answers).chain(send_answers).chain(recv_answers).collect()
+    let asked = snap.chain(prune).chain(send).chain(recv).chain(watch);
+    asked.chain(answers).chain(send_answers).chain(recv_answers).collect()
 }
 
 proptest! {

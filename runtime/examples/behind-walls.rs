@@ -1,4 +1,4 @@
-//! Runs a command behind walls: `behind-walls snap|prune|send|recv|clearing|bare|files COMMAND…`, for tests and the lab.
+//! Runs a command behind walls: `behind-walls snap|prune|send|recv|watch|clearing|bare|files COMMAND…`, for tests and the lab.
 #![forbid(unsafe_code)]
 
 use std::{
@@ -16,6 +16,7 @@ fn main() -> ExitCode {
         Some("prune") => sandbox::install(Role::Prune),
         Some("send") => sandbox::install(Role::Send),
         Some("recv") => sandbox::install(Role::Recv),
+        Some("watch") => sandbox::install(Role::Watch),
         Some("clearing") => sandbox::install_for_clearing(),
         Some("bare") => sandbox::install_bare(),
         // `files FOLDER… : COMMAND…`: those to write to, and what every program reads.
@@ -31,7 +32,7 @@ fn main() -> ExitCode {
             }
         }
         _ => {
-            eprintln!("behind-walls snap|prune|send|recv|clearing|bare|files COMMAND…");
+            eprintln!("behind-walls snap|prune|send|recv|watch|clearing|bare|files COMMAND…");
             return ExitCode::from(2);
         }
     };

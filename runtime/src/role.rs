@@ -15,6 +15,7 @@ pub fn ioctls(role: Role) -> Vec<Verb> {
         Role::Prune => &PRUNE,
         Role::Send => &SEND,
         Role::Recv => &RECV,
+        Role::Watch => &[],
     };
     READ.iter().chain(acts).copied().collect()
 }
@@ -30,7 +31,7 @@ pub fn clearing() -> Vec<Verb> {
 pub const fn families(role: Role) -> &'static [i32] {
     match role {
         Role::Send => &[libc::AF_UNIX, libc::AF_INET, libc::AF_INET6],
-        Role::Snap | Role::Prune | Role::Recv => &[libc::AF_UNIX],
+        Role::Snap | Role::Prune | Role::Recv | Role::Watch => &[libc::AF_UNIX],
     }
 }
 
@@ -42,6 +43,7 @@ pub const fn user(role: Role) -> &'static str {
         Role::Prune => "zam-prune",
         Role::Send => "zam-send",
         Role::Recv => "zam-recv",
+        Role::Watch => "zam-watch",
     }
 }
 
@@ -78,14 +80,14 @@ mod tests {
     #[test]
     fn neither_key_has_the_verb_of_the_other_nor_may_any_destroy_a_filesystem() {
         let may = |role: Role, number| ioctls(role).iter().any(|verb| verb.0 == number);
-        for role in [Role::Snap, Role::Prune, Role::Send, Role::Recv] {
+        for role in Role::ALL {
             // SET_PROP DESTROY ROLLBACK RENAME RECV SET_FSACL INHERIT_PROP CLONE CHANNEL_PROGRAM
             for number in [0x16, 0x18, 0x19, 0x1a, 0x1b, 0x28, 0x2b, 0x42, 0x48] {
                 assert!(!may(role, number), "{role:?} {number:x}");
             }
         }
         let only = |number, those: &[Role]| {
-            for role in [Role::Snap, Role::Prune, Role::Send, Role::Recv] {
+            for role in Role::ALL {
                 assert_eq!(may(role, number), those.contains(&role), "{role:?} {number:x}");
             }
         };

@@ -28,10 +28,10 @@ fn ioctl(role: Option<Role>, request: u64) -> i32 {
     errno(role, &format!("syscall({}, fileno(F), {request}, 0)", libc::SYS_ioctl))
 }
 
-/// R-SEND-5 R-RECV-5
+/// R-SEND-5 R-RECV-5 R-WATCH-2
 #[test]
 fn each_role_has_its_own_verbs_and_no_others() {
-    for role in [Role::Snap, Role::Prune, Role::Send, Role::Recv] {
+    for role in Role::ALL {
         let allowed: Vec<u64> = zam_runtime::role::ioctls(role).iter().map(|verb| u64::from(verb.0)).collect();
         let calls = format!(
             "join(',', map {{ syscall({}, fileno(F), 0x5a00 + $_, 0); $! + 0 }} 0..255) eq '{}' ? 1 : -1",

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, fs, path::Path, process::Command};
 use zam_tests::{files, top};
 
 /// Every crate, and which of the others it may know. R-CTL-3: zamctl knows no daemon and nothing that runs one.
-const MAY_KNOW: [(&str, &[&str]); 13] = [
+const MAY_KNOW: [(&str, &[&str]); 14] = [
     ("zam-names", &[]),
     ("zam-policy", &["zam-names"]),
     ("zam-protocol", &["zam-names", "zam-policy"]),
@@ -17,6 +17,7 @@ const MAY_KNOW: [(&str, &[&str]); 13] = [
     ("zamd-prune", &["zam-names", "zam-policy", "zam-protocol", "zam-runtime", "zam-zfs"]),
     ("zamd-send", &["zam-names", "zam-policy", "zam-protocol", "zam-runtime", "zam-zfs"]),
     ("zamd-recv", &["zam-names", "zam-policy", "zam-protocol", "zam-runtime", "zam-zfs"]),
+    ("zamd-watch", &["zam-names", "zam-policy", "zam-protocol", "zam-runtime", "zam-zfs"]),
     ("zam-receive", &["zam-names", "zam-protocol", "zam-runtime"]),
     ("zamctl", &["zam-names", "zam-policy", "zam-protocol", "zam-zfs"]),
     // Nobody knows it, so it may know everybody.

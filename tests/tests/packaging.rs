@@ -64,6 +64,7 @@ fn each_role_has_its_service_and_its_doors() {
         assert_eq!(service.one("Service", "ExecStartPre"), format!("/usr/bin/{daemon} --check"));
         assert_eq!(service.one("Service", "User"), user(role));
         assert_eq!(service.one("Service", "Group"), user(role));
+        assert_eq!(service.one("Unit", "OnFailure"), "zam-failed@%n.service");
         assert_eq!(service.one("Service", "StateDirectory"), format!("zam/{}", role.folder()));
         let mut sockets = Vec::new();
         for &door in role.doors() {
@@ -91,7 +92,8 @@ fn each_role_has_its_service_and_its_doors() {
     }
     let there = files(&top().join("packaging/systemd"), "").into_iter();
     let there: BTreeSet<_> = there.map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect();
-    assert_eq!(there, &expected | &BTreeSet::from(["zam.preset".to_owned()]));
+    let others = ["zam.preset", "zam-failed@.service"].map(str::to_owned);
+    assert_eq!(there, &expected | &BTreeSet::from(others));
     for unit in expected {
         assert_eq!(Unit::read(&unit).one("Unit", "ConditionPathExists"), "/etc/zam/zam.toml", "{unit}");
         assert!(read("packaging/deb/prerm").contains(&unit), "prerm does not stop {unit}");
@@ -102,16 +104,23 @@ fn each_role_has_its_service_and_its_doors() {
 fn no_role_is_less_confined_than_another() {
     // The one that may go out has a network, and all else as the others have it.
     const NETWORK: [&str; 2] = ["PrivateNetwork", "RestrictAddressFamilies"];
+    // What log-in shells say is written in a folder of its own.
+    const LOGIN: [&str; 2] = ["ReadWritePaths", "ExecStopPost"];
     let box_of = |role: Role| -> Vec<String> {
         let unit = Unit::read(&format!("{}.service", role.daemon()));
         let own = unit.0.into_iter().filter(|(section, key, _)| {
-            section == "Service" && key != "Sockets" && !(role == Role::Send && NETWORK.contains(&key.as_str()))
+            section == "Service"
+                && key != "Sockets"
+                && !(role == Role::Send && NETWORK.contains(&key.as_str()))
+                && !(role == Role::Watch && LOGIN.contains(&key.as_str()))
         });
         own.map(|(_, key, value)| format!("{key}={}", value.replace(role.folder(), "ROLE"))).collect()
     };
     let snap = box_of(Role::Snap);
     assert_eq!(box_of(Role::Prune), snap);
     assert_eq!(box_of(Role::Recv), snap);
+    assert_eq!(box_of(Role::Watch), snap);
+    assert_eq!(Unit::read("zamd-watch.service").one("Service", "ReadWritePaths"), "/run/zam/watch/login");
     let without_network = |line: &String| !NETWORK.iter().any(|key| line.starts_with(key));
     assert_eq!(box_of(Role::Send), snap.iter().filter(|line| without_network(line)).cloned().collect::<Vec<_>>());
     let send = Unit::read("zamd-send.service");
@@ -172,6 +181,11 @@ fn the_folders_are_those_of_the_programs() {
         has(Path::new("/run/zam").join(role.folder()), "0755 root root -".into());
         has(Path::new("/var/lib/zam").join(role.folder()), format!("0750 {0} {0} -", user(role)));
     }
+    has("/run/zam/watch/login".into(), "0755 zam-watch zam-watch -".into());
+    has("/var/lib/zam/watch/failed".into(), "0750 zam-watch zam-watch -".into());
+    let failed = Unit::read("zam-failed@.service");
+    assert_eq!(failed.one("Service", "User"), "zam-watch");
+    assert_eq!(failed.one("Service", "ReadWritePaths"), "/var/lib/zam/watch/failed");
 }
 
 #[test]
@@ -283,6 +297,63 @@ fn the_role_table_of_the_readme_is_that_of_the_units() {
             let is_row = |line: &str| line.starts_with(&format!("| {daemon}")) && line.contains(&format!("| {user} |"));
             assert!(text.lines().any(is_row), "{document}: no row of {daemon} with {user}");
         }
+    }
+}
+
+/// What an interactive shell says at its start, of a file with this text.
+fn login(shell: &str, alarms: &str, before: Option<&str>) -> String {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("alarms");
+    fs::write(&file, alarms).unwrap();
+    let script = home.path().join("zam.sh");
+    fs::write(
+        &script,
+        read("packaging/profile.d/zam.sh").replace("/run/zam/watch/login/alarms", file.to_str().unwrap()),
+    )
+    .unwrap();
+    if let Some(before) = before {
+        fs::create_dir_all(home.path().join(".local/share/zam")).unwrap();
+        fs::write(home.path().join(".local/share/zam/alerts-before"), before).unwrap();
+    }
+    let output = Command::new(shell)
+        .args(["-i", "-c", ". \"$1\"", "sh"])
+        .arg(&script)
+        // With no program to be found it does all by itself.
+        .env_clear()
+        .env("HOME", home.path())
+        .env("PATH", "/nonexistent")
+        .stdin(std::process::Stdio::null())
+        .output()
+        .unwrap();
+    assert!(output.status.success() && output.stdout.is_empty(), "{output:?}");
+    let said = String::from_utf8(output.stderr).unwrap();
+    // Without a terminal shells have something to say of their own.
+    said.lines()
+        .filter(|line| line.starts_with("zam:") || line.starts_with("  "))
+        .map(|line| line.to_owned() + "\n")
+        .collect()
+}
+
+/// R-WATCH-5
+#[test]
+fn log_in_shells_say_what_is_wrong_in_plain_lines_and_else_nothing() {
+    let head = "zam: something is wrong (`zamctl alerts`: what to do; `zamctl alerts --ack`: I know)\n";
+    let shells: Vec<&str> =
+        ["/bin/sh", "/bin/dash", "/bin/bash"].into_iter().filter(|shell| Path::new(shell).exists()).collect();
+    assert!(!shells.is_empty());
+    for shell in shells {
+        let stale = "100 tank/a: no good snapshot for 3 h\n";
+        assert_eq!(login(shell, "", None), "", "{shell}: all is well");
+        assert_eq!(login(shell, stale, None), format!("{head}  tank/a: no good snapshot for 3 h\n"), "{shell}");
+        assert_eq!(login(shell, stale, Some("101\n")), "", "{shell}: known");
+        assert_ne!(login(shell, stale, Some("100\n")), "", "{shell}: new since");
+        assert_ne!(login(shell, stale, Some("$(reboot)\n")), "", "{shell}: no date");
+        for bad in ["100 \x1b[31mred\n", "100 ä\n", "x tank/a\n", "99999999999999999999 tank/a\n", "100 a\tb\n"] {
+            assert_eq!(login(shell, bad, None), "", "{shell}: {bad:?}");
+        }
+        let code = "100 $(touch /tmp/x) `id` \\033[31m %s ; exit\n";
+        assert_eq!(login(shell, code, None), format!("{head}  {}", &code[4..]), "{shell}: words, not code");
+        assert_eq!(login(shell, &stale.repeat(1000), None).lines().count(), 13, "{shell}");
     }
 }
 

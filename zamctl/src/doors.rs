@@ -8,7 +8,7 @@ use crate::{
 use std::{collections::BTreeMap, future::Future, path::PathBuf, time::Duration};
 use tokio::runtime::Runtime;
 use zam_names::{DatasetName, UnixTime};
-use zam_policy::notes::DatasetNotes;
+use zam_policy::{alarm::Alarm, notes::DatasetNotes};
 use zam_protocol::{
     Door, Hello, JobId, JobState, PoolStatus, Role,
     client::{self, CallError, ConnectError},
@@ -16,6 +16,7 @@ use zam_protocol::{
     recv::{RecvClient, RecvStatus},
     send::{PlannedCopy, SendClient, SendStatus},
     snap::{SnapClient, SnapStatus},
+    watch::{WatchClient, WatchStatus},
 };
 
 /// The way to the daemons.
@@ -139,6 +140,51 @@ impl Doors {
         self.wait(async { report!(client) })
     }
 
+    /// Connects to zamd-watch.
+    ///
+    /// # Errors
+    /// If nobody answers there, or not to this user.
+    pub fn watch(&self, door: Door) -> Result<WatchClient, ConnectError> {
+        self.wait(client::connect_watch(&Role::Watch.socket(&self.folder, door)))
+    }
+
+    /// What zamd-watch says.
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub fn watch_report(&self) -> Result<Report<WatchStatus>, Failure> {
+        let client = self.watch(Door::Status)?;
+        self.wait(async { report!(client) })
+    }
+
+    /// All alarms.
+    ///
+    /// # Errors
+    /// If zamd-watch does not answer.
+    pub fn alarms(&self) -> Result<Vec<Alarm>, Failure> {
+        let client = self.watch(Door::Status)?;
+        self.wait(async {
+            let mut alarms: Vec<Alarm> = Vec::new();
+            loop {
+                let skip = u32::try_from(alarms.len()).unwrap_or(u32::MAX);
+                let page = client::call(client.alarms(client::soon(), skip)).await?;
+                alarms.extend(page.alarms);
+                if !page.more {
+                    break Ok(alarms);
+                }
+            }
+        })
+    }
+
+    /// Says for everybody that the alarms are known. Gives of how many that is news.
+    ///
+    /// # Errors
+    /// If zamd-watch does not answer, or this user may not.
+    pub fn acknowledge(&self) -> Result<u32, Failure> {
+        let client = self.watch(Door::Control)?;
+        Ok(self.wait(client::act(client.acknowledge(client::soon())))?)
+    }
+
     /// What those say of themselves who answer.
     #[must_use]
     pub fn hellos(&self) -> Vec<Hello> {
@@ -149,7 +195,8 @@ impl Doors {
         }
         let both = [hello!(self.snap(Door::Status)), hello!(self.prune(Door::Status))];
         let copying = [hello!(self.send(Door::Status)), hello!(self.recv(Door::Status))];
-        both.into_iter().chain(copying).flatten().collect()
+        let all = both.into_iter().chain(copying).chain([hello!(self.watch(Door::Status))]);
+        all.flatten().collect()
     }
 
     /// Asks how a job of zamd-snap goes until it is over, and gives its lines.

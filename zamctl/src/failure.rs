@@ -16,6 +16,8 @@ pub enum Outcome {
     Attention,
     /// A daemon that was asked does not answer; the rest was shown.
     Unreachable,
+    /// What monitoring is to hear, by the exit codes of its plugins.
+    Monitored(u8),
 }
 
 /// The kinds of failure that a script can tell apart.
@@ -136,6 +138,7 @@ pub fn conclude(result: Result<Outcome, Failure>) -> ExitCode {
             Outcome::Fine => 0,
             Outcome::Attention => 3,
             Outcome::Unreachable => 5,
+            Outcome::Monitored(code) => code,
         }),
         Err(failure) if failure.kind == Kind::Hushed => ExitCode::SUCCESS,
         Err(failure) => {

@@ -2,7 +2,7 @@
 
 use super::{
     Entry,
-    decode::{block, flag, list, number, parsed, read, span, text, word},
+    decode::{block, flag, list, number, parsed, period, read, span, text, word},
     entry::absent,
     findings::Findings,
     node::{Node, Value},
@@ -40,6 +40,8 @@ pub struct Destination {
     pub raw: Option<bool>,
     /// Whether it may be away without an alarm (`absent = "expected"`).
     pub absent_expected: bool,
+    /// After how long in which something waited to be sent there is an alarm; none: never.
+    pub stale_after: Option<Span>,
     /// After how long without a good run it is given up: that is told, and it is tried once a day. All that the source keeps
     /// for it are bookmarks, which take no room.
     pub give_up: Span,
@@ -101,6 +103,13 @@ impl Destination {
             || self.remote_host.as_deref() == Some(name)
             || root.is_some_and(|root| root.as_str() == name || root.pool().as_str() == name)
             || self.id().to_string() == name
+    }
+
+    /// What people call it: its host, or on this host the root.
+    #[must_use]
+    pub fn called(&self) -> String {
+        let root = self.local_root().map(|root| root.to_string());
+        self.host().map(str::to_owned).or(root).unwrap_or_else(|| self.id().to_string())
     }
 
     /// Whether it is on this host.
@@ -202,13 +211,13 @@ impl From<DestinationId> for String {
     }
 }
 
-/// Decodes a list of destinations.
-pub(super) fn destinations(node: &Node, out: &mut Findings<'_>) -> Option<Vec<Destination>> {
+/// Decodes a list of destinations, to which copies should go as often as `every` says.
+pub(super) fn destinations(node: &Node, every: Option<Span>, out: &mut Findings<'_>) -> Option<Vec<Destination>> {
     let nodes = list(node, "a list of destinations, such as [{ remote-host = \"olympus\" }]", out);
-    Some(nodes.iter().filter_map(|node| destination(node, out)).collect())
+    Some(nodes.iter().filter_map(|node| destination(node, every, out)).collect())
 }
 
-fn destination(node: &Node, out: &mut Findings<'_>) -> Option<Destination> {
+fn destination(node: &Node, every: Option<Span>, out: &mut Findings<'_>) -> Option<Destination> {
     let table = block(node, "a destination, such as { remote-host = \"olympus\" }", out)?;
     schema::refuse_unknown(table, schema::DESTINATION, out);
     match (table.get("remote-host"), table.get("pool"), table.get("root")) {
@@ -224,6 +233,12 @@ fn destination(node: &Node, out: &mut Findings<'_>) -> Option<Destination> {
         }
         _ => {}
     }
+    let absent_expected = read(table, "absent", out, absent).unwrap_or(false);
+    // A night without a network, or a replica that is restarted, is nobody's business.
+    let stale_after = every.filter(|_| !absent_expected).and_then(|every| {
+        let (patience, day) = (every.times(3), Span::new(1, Unit::Day)?);
+        Some(if patience.approximate_seconds() < day.approximate_seconds() { day } else { patience })
+    });
     let destination = Destination {
         remote_host: read(table, "remote-host", out, host),
         user: read(table, "user", out, user).unwrap_or_else(|| DEFAULT_USER.to_owned()),
@@ -235,7 +250,8 @@ fn destination(node: &Node, out: &mut Findings<'_>) -> Option<Destination> {
         concurrency: read(table, "concurrency", out, concurrency).unwrap_or(DEFAULT_CONCURRENCY),
         compress: read(table, "compress", out, compress).unwrap_or_default(),
         raw: read(table, "raw", out, flag),
-        absent_expected: read(table, "absent", out, absent).unwrap_or(false),
+        absent_expected,
+        stale_after: read(table, "stale-after", out, period).unwrap_or(stale_after),
         give_up: read(table, "give-up", out, span).or_else(default_give_up)?,
     };
     if destination.is_local()

@@ -58,7 +58,8 @@ fn write_keeping(out: &mut String, entry: &Entry) -> std::fmt::Result {
     writeln!(out, "prune-period = {}", period(entry.prune_period))?;
     writeln!(out, "grace = \"{}\"", entry.grace)?;
     writeln!(out, "brake = {}", entry.brake)?;
-    writeln!(out, "silence = {}", entry.silence)
+    writeln!(out, "silence = {}", entry.silence)?;
+    writeln!(out, "stale-after = {}", period(entry.stale_after))
 }
 
 fn write_entry(out: &mut String, entry: &Entry) -> std::fmt::Result {
@@ -82,6 +83,7 @@ fn write_entry(out: &mut String, entry: &Entry) -> std::fmt::Result {
     writeln!(out, "grace = \"{}\"", entry.grace)?;
     writeln!(out, "brake = {}", entry.brake)?;
     writeln!(out, "silence = {}", entry.silence)?;
+    writeln!(out, "stale-after = {}", period(entry.stale_after))?;
     writeln!(out, "absent = {}", quoted(absent(entry.absent_expected)))?;
     writeln!(out, "destinations = {}", rows(entry.destinations.iter().map(destination)))
 }
@@ -102,6 +104,7 @@ fn destination(to: &Destination) -> String {
         said("compress", (to.compress == Compress::Zstd).then_some("zstd")),
         to.raw.map(|raw| format!("raw = {raw}")),
         said("absent", to.absent_expected.then_some("expected")),
+        Some(format!("stale-after = {}", period(to.stale_after))),
         (Some(to.give_up) != default_give_up()).then(|| format!("give-up = \"{}\"", to.give_up)),
     ];
     format!("{{ {} }}", keys.into_iter().flatten().collect::<Vec<_>>().join(", "))

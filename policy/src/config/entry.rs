@@ -25,11 +25,12 @@ pub(super) fn entry(draft: &Draft, globals: &Globals, out: &mut Findings<'_>) ->
     let rule = rule(keys, globals, out);
     let retired = |node: &Node, out: &mut Findings<'_>| retired(node, &rule.zone, out);
     let snapshot_period = read(keys, "snapshot-period", out, period).flatten();
-    let destinations = read(keys, "destinations", out, destinations).unwrap_or_default();
-    let replication_period = match read(keys, "replication-period", out, period) {
-        None if !destinations.is_empty() => snapshot_period.or_else(|| Span::new(1, Unit::Hour)),
-        said => said.flatten(),
-    };
+    let said = read(keys, "replication-period", out, period);
+    let every = said.unwrap_or_else(|| snapshot_period.or_else(|| Span::new(1, Unit::Hour)));
+    let destinations = read(keys, "destinations", out, |node, out| destinations(node, every, out)).unwrap_or_default();
+    let replication_period = said.flatten().or(every.filter(|_| said.is_none() && !destinations.is_empty()));
+    let stale_after =
+        if draft.client.is_some() { Span::new(3, Unit::Day) } else { snapshot_period.map(|p| p.times(3)) };
     Some(Entry {
         client: draft.client.clone(),
         retired: read(keys, "retired", out, retired),
@@ -45,6 +46,7 @@ pub(super) fn entry(draft: &Draft, globals: &Globals, out: &mut Findings<'_>) ->
         grace: read(keys, "grace", out, span).or_else(|| Span::new(24, Unit::Hour))?,
         brake: read(keys, "brake", out, percent).unwrap_or(20),
         silence: read(keys, "silence", out, |node, out| number(node, 1000, out)).unwrap_or(3),
+        stale_after: read(keys, "stale-after", out, period).unwrap_or(stale_after),
         splay: read(keys, "splay", out, span),
         absent_expected: read(keys, "absent", out, absent).unwrap_or(false),
         destinations,

@@ -61,6 +61,8 @@ pub struct Entry {
     pub brake: u8,
     /// Periods without a good snapshot after which ageing out pauses; 0: it never does.
     pub silence: u32,
+    /// After how long without a good snapshot, or on a replica without an arrival, there is an alarm; none: never.
+    pub stale_after: Option<Span>,
     /// Within what time after a tick of the period a run starts; none: the program's choice.
     pub splay: Option<Span>,
     /// Whether the pool may be away without an alarm (`absent = "expected"`).

@@ -26,6 +26,7 @@ pub(super) const ENTRY: &[&str] = &[
     "brake",
     "silence",
     "absent",
+    "stale-after",
     "destinations",
 ];
 pub(super) const SOURCE: &[&str] = &["pool", "dataset", "windows", "keep"];
@@ -42,6 +43,7 @@ pub(super) const DESTINATION: &[&str] = &[
     "compress",
     "raw",
     "absent",
+    "stale-after",
     "give-up",
 ];
 pub(super) const REPLICA: &[&str] = &[
@@ -56,6 +58,7 @@ pub(super) const REPLICA: &[&str] = &[
     "grace",
     "brake",
     "silence",
+    "stale-after",
     "absent",
     "enabled",
     "retired",
@@ -73,6 +76,7 @@ pub(super) const OVERRIDE: &[&str] = &[
     "grace",
     "brake",
     "silence",
+    "stale-after",
     "enabled",
 ];
 pub(super) const TIER: &[&str] = &["max-age", "period"];

@@ -1,6 +1,7 @@
 //! Messages of every kind: each request, each answer, each variant of what they are made of.
 
 use zam_names::{Guid, Kind, Target, UnixTime};
+use zam_policy::alarm::{Alarm, Key, Kind as Wrong, Source};
 use zam_protocol::{
     ConfigState, Door, EndOrder, Hello, JobId, JobState, Need, Page, PlanId, PoolStatus, Reach, Refused, Role, Tick,
     Work, WorkerState,
@@ -14,6 +15,7 @@ use zam_protocol::{
         SendStatus,
     },
     snap::{KeepOrder, SnapRequest, SnapResponse, SnapStatus, SnapshotOrder, Unhold, UnholdOrder},
+    watch::{AlarmPage, WatchRequest, WatchResponse, WatchStatus, WatchedCopy},
     words::{Answer, Hi, Word},
 };
 
@@ -360,6 +362,77 @@ fn page() -> ReplicaPage {
     ReplicaPage { rows: vec![row, empty, bare], next: Some(name_of("tank/home")) }
 }
 
+pub fn watch_requests() -> Vec<WatchRequest> {
+    use WatchRequest as Q;
+    vec![
+        Q::Hello {},
+        Q::Status { after: None },
+        Q::Status { after: Some(name_of("tank/home")) },
+        Q::Pools {},
+        Q::Alarms { skip: 0 },
+        Q::Alarms { skip: 300 },
+        Q::Acknowledge {},
+    ]
+}
+
+pub fn watch_answers() -> Vec<WatchResponse> {
+    use WatchResponse as A;
+    let copy = WatchedCopy {
+        id: "0badcafe".into(),
+        to: "olympus".into(),
+        newest: Some(THEN),
+        behind: Some(THEN),
+        stale_after: Some(86_400),
+    };
+    let none = WatchedCopy { newest: None, behind: None, stale_after: None, ..copy.clone() };
+    let row = WatchStatus {
+        dataset: name_of("tank/home"),
+        newest: Some(THEN),
+        snapshots: 300,
+        stale_after: Some(600),
+        copies: vec![copy, none],
+    };
+    let bare = WatchStatus { newest: None, stale_after: None, copies: vec![], ..row.clone() };
+    let alarm = |kind, source| Alarm {
+        key: Key::new(kind, "tank", "tank/home"),
+        source,
+        text: "no good snapshot yet".into(),
+        since: THEN,
+        raised: Some(THEN),
+        told: Some(THEN),
+        known: Some(THEN),
+    };
+    let kinds = [
+        Wrong::Down,
+        Wrong::Failed,
+        Wrong::Restarts,
+        Wrong::Config,
+        Wrong::Stale,
+        Wrong::Behind,
+        Wrong::Quiet,
+        Wrong::Pool,
+        Wrong::Marked,
+        Wrong::Unheld,
+        Wrong::Stray,
+        Wrong::Brake,
+        Wrong::Trouble,
+        Wrong::Undelivered,
+    ];
+    let mut alarms: Vec<Alarm> = kinds.into_iter().map(|kind| alarm(kind, Source::Watch)).collect();
+    alarms.push(alarm(Wrong::Stale, Source::Pool("tank".into())));
+    let new = alarm(Wrong::Down, Source::Daemon("zamd-snap".into()));
+    alarms.push(Alarm { raised: None, told: None, known: None, ..new });
+    vec![
+        A::Hello(hello(Role::Watch)),
+        A::Status(Page { rows: vec![row, bare], next: None }),
+        A::Pools(pools()),
+        A::Alarms(AlarmPage { alarms, more: true }),
+        A::Alarms(AlarmPage::default()),
+        A::Acknowledge(Ok(3)),
+        A::Acknowledge(Err(refusals().remove(0))),
+    ]
+}
+
 fn outcomes() -> Vec<Outcome> {
     use Failing as F;
     let failings = [F::Cut, F::NoSpace, F::Diverged, F::Partial, F::Stream, F::Busy, F::NotPermitted, F::Other];
@@ -408,6 +481,7 @@ fn refusals() -> Vec<Refused> {
         not_permitted(Role::Snap, Door::Peer, Need::Root),
         not_permitted(Role::Send, Door::Stream, Need::Peer),
         not_permitted(Role::Recv, Door::Status, Need::Peer),
+        not_permitted(Role::Watch, Door::Status, Need::Operator),
         Refused::NotManaged { dataset: name_of("tank/home") },
         Refused::NotFound { name: "tank/home@a".into(), why: "it has another GUID".into() },
         Refused::Busy { what: "tank".into(), why: "a scrub".into() },

@@ -2,6 +2,7 @@
 //! `policy`, what ZFS does in the lab.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
+mod alarms;
 mod caller;
 mod copies;
 mod faults;

@@ -80,7 +80,7 @@ impl World {
         let log = fs::File::options().create(true).append(true).open(self.path(&format!("{role}.log"))).unwrap();
         let mut command = self.command(&format!("zamd-{role}"));
         command.arg("--state-dir").arg(self.path("state")).stdin(Stdio::null()).stderr(log).stdout(Stdio::null());
-        command.env("ZAM_TEST_SILENCE_MS", "6000");
+        command.env("ZAM_TEST_SILENCE_MS", "6000").env("ZAM_TEST_BEAT_MS", "300");
         if self.path("ssh").exists() {
             command.env("ZAM_TEST_SSH", self.path("ssh"));
         }
@@ -126,6 +126,7 @@ impl World {
         let mut command = Command::new(built(program));
         command.arg("--config").arg(self.path("zam.toml")).arg("--runtime-dir").arg(self.path("run"));
         command.arg("--simulate").arg(self.path("pools")).env_remove("ZAM_LOG").env("TZ", "UTC");
+        command.env("XDG_DATA_HOME", self.path("data"));
         command
     }
 
@@ -202,7 +203,7 @@ impl Drop for World {
             let _ = daemon.wait();
         }
         if std::thread::panicking() {
-            for role in ["snap", "prune", "send", "recv", "receive"] {
+            for role in ["snap", "prune", "send", "recv", "watch", "receive"] {
                 let log = self.log(role);
                 let last: Vec<&str> = log.lines().rev().take(25).collect();
                 eprintln!("── the end of {role}.log");

@@ -1,10 +1,12 @@
 //! The verbs, a file each.
 
+mod alerts;
 mod check;
 mod completions;
 mod expire;
 mod explain;
 mod grant;
+mod health;
 mod import;
 mod keep;
 mod man;
@@ -31,6 +33,8 @@ use clap::Subcommand;
 #[allow(missing_docs, reason = "a doc comment here would replace the one of the arguments, which is the help")]
 pub enum Command {
     Status(status::Args),
+    Alerts(alerts::Args),
+    Health(health::Args),
     Plan(plan::Args),
     Explain(explain::Args),
     Check(check::Args),
@@ -60,6 +64,8 @@ pub enum Command {
 pub fn run(command: Command, session: &Session) -> Result<Outcome, Failure> {
     match command {
         Command::Status(args) => status::run(&args, session),
+        Command::Alerts(args) => alerts::run(&args, session),
+        Command::Health(args) => health::run(&args, session),
         Command::Plan(args) => plan::run(&args, session),
         Command::Explain(args) => explain::run(&args, session),
         Command::Check(args) => check::run(&args, session),

@@ -24,7 +24,8 @@ pub struct Args {
 }
 
 /// Each daemon, with the doors that would start it again.
-const UNITS: [(&str, &[&str]); 4] = [
+const UNITS: [(&str, &[&str]); 5] = [
+    ("watch", &["status", "control"]),
     ("snap", &["status", "control"]),
     ("prune", &["status", "control"]),
     ("send", &["status", "control"]),

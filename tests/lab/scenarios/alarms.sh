@@ -1,0 +1,117 @@
+#!/usr/bin/env bash
+# What is wrong is heard, without anybody reading a log: a daemon that is killed, a dataset and a copy that grow stale, at the
+# next log-in, and that it is over; what zam-watch cannot do by hand.
+source "${ZAM_LAB:-/root/lab}/lib.sh"
+
+# alarm KIND ABOUT
+alarm() { zamctl alerts --json | jq -e --arg k "$1" --arg a "$2" 'any(.[]; .kind == $k and .about == $a)' >/dev/null; }
+no_alarm() { ! alarm "$@"; }
+no_alarms() { [[ $(zamctl alerts --json) == '[]' ]]; }
+# login USER: what a log-in shell of this user says
+login() { script -qec "su -l -s /bin/bash $1 -c 'bash -lic true'" /dev/null </dev/null 2>&1 | tr -d '\r' || true; }
+says() { [[ $(login root) == *"$1"* ]]; }
+says_nothing() { [[ $(login root) != *zam:* ]]; }
+
+command -v jq >/dev/null || jq() { perl -MJSON::PP -e '
+    my ($k, $a) = @ARGV[3, 6]; my $all = decode_json(join "", <STDIN>);
+    exit !grep { $_->{kind} eq $k && $_->{about} eq $a } @$all' -- "$@"; }
+
+make_pool tank 256M -O mountpoint=none
+zfs create tank/home
+make_pool usb 256M -O mountpoint=none
+ok "it installs" install_zam
+cat >/etc/zam/zam.toml <<'TOML'
+[[managed-datasets]]
+source = "tank/home"
+snapshot-period = "10s"
+stale-after = "40s"
+windows = [{ max-age = "2d", period = "10s" }]
+TOML
+ok "the grants" sh -c 'zamctl grant --print | sh -e'
+ok "systemctl enable --now" systemctl enable --now zamd-snap zamd-prune zamd-watch
+ok "snapshots come" wait_for 120 has_more tank/home 0
+ok "all is well" wait_for 120 no_alarms
+assert_eq "zamctl alerts, as anybody" "All is well." "$(as nobody zamctl alerts)"
+assert_eq "a log-in shell is silent" "" "$(login root | grep -a zam: || true)"
+
+section "killed"
+ok "kill -9" systemctl kill -s KILL zamd-snap.service
+if (($(systemctl --version | sed -n '1s/systemd \([0-9]*\).*/\1/p') >= 254)); then
+    ok "its failure is an alarm" wait_for 120 alarm failed zamd-snap.service
+    assert_match "with the end of the log" "killed" "$(zamctl alerts)"
+    ok "heard at the next log-in" wait_for 60 says "zamd-snap.service: it failed"
+    note "$(login root)"
+    ok "also by others" test -n "$(login nobody | grep -a 'it failed')"
+    ok "I know" zamctl alerts --ack
+    ok "then it is silent" says_nothing
+    ok "for me alone" test -n "$(login nobody | grep -a 'it failed')"
+    refused "nobody cannot say so for all" as nobody zamctl alerts --ack --all
+    ok "root can" zamctl alerts --ack --all
+    ok "then for everybody" wait_for 60 test -z "$(login nobody | grep -a 'it failed')"
+fi
+
+section "stopped: down and stale"
+systemctl stop zamd-snap.service
+ok "down" wait_for 180 alarm down zamd-snap
+ok "stale, by its own listing" wait_for 180 alarm stale tank/home
+assert_eq "for monitoring it is critical" 2 "$(zamctl health >/dev/null; echo $?)"
+note "$(zamctl health || true)"
+zamctl alerts || true
+ok "heard at the next log-in" wait_for 60 says "tank/home: no good snapshot"
+note "$(login root)"
+ok "the journal has it" sh -c 'journalctl -t zamd-watch | grep -q "critical: tank/home"'
+systemctl kill -s KILL zamd-watch.service
+ok "the watcher itself: its alarms outlive it" wait_for 120 alarm stale tank/home
+systemctl start zamd-snap.service
+ok "that it is over" wait_for 180 no_alarm stale tank/home
+ok "and down is" wait_for 60 no_alarm down zamd-snap
+
+section "a copy that nothing arrives of"
+cat >>/etc/zam/zam.toml <<'TOML'
+destinations = [{ pool = "usb", dataset = "copies", stale-after = "40s" }]
+replication-period = "10s"
+[[replicas]]
+client = "here"
+root = "usb/copies"
+stale-after = "40s"
+TOML
+ok "a good config" zamctl check
+ok "its grants" sh -c 'zamctl grant --print | sh -e && zamctl grant --print --replica | sh -e'
+ok "all read it" systemctl reload zamd-snap zamd-prune zamd-watch
+ok "copies go" systemctl enable --now zamd-send zamd-recv
+ok "one arrives" wait_for 180 has_more usb/copies/tank/home 0
+ok "neither side misses anything" wait_for 180 no_alarm behind tank/home
+systemctl stop zamd-recv.service
+ok "the source misses it" wait_for 240 alarm behind tank/home
+ok "the replica misses it" wait_for 240 alarm quiet usb/copies/tank/home
+assert_match "with what to do" "zamctl replicate tank/home" "$(zamctl alerts)"
+zamctl alerts || true
+systemctl start zamd-recv.service
+ok "that it is over" wait_for 300 no_alarm behind tank/home
+ok "on both sides" wait_for 120 no_alarm quiet usb/copies/tank/home
+
+section "R-WATCH-3 zam-watch by hand"
+snapshot=$(snaps tank/home | tail -n 1)
+zfs snapshot tank/home@mine
+refused "snapshot" as zam-watch zfs snapshot tank/home@x
+refused "hold" as zam-watch zfs hold x tank/home@mine
+refused "release" as zam-watch zfs release zam "$snapshot"
+refused "destroy" as zam-watch zfs destroy tank/home@mine
+refused "rollback" as zam-watch zfs rollback -r tank/home@mine
+refused "send" as zam-watch sh -c 'zfs send tank/home@mine >/dev/null'
+refused "bookmark" as zam-watch zfs bookmark tank/home@mine tank/home#x
+refused "set" as zam-watch zfs set compression=off tank/home
+refused "create" as zam-watch zfs create tank/home/x
+ok "it may look" as zam-watch zfs list tank/home@mine
+ok "and root may all of that" zfs destroy tank/home@mine
+
+section "R-WATCH-4 zam-watch at the doors and the others' files"
+for role in snap prune send recv; do
+    ok "$role: it may ask how it is" as zam-watch sh -c "test -w /run/zam/$role/status.sock"
+    refused "$role: not by the control door" as zam-watch sh -c "test -w /run/zam/$role/control.sock"
+    refused "$role: not its notes" as zam-watch ls /var/lib/zam/$role
+done
+refused "act" as zam-watch zamctl snapshot tank/home
+refused "nor replace a socket" as zam-watch mv /run/zam/watch/status.sock /run/zam/watch/x
+refused "nor the config" as zam-watch sh -c ': >>/etc/zam/zam.toml'
+refused "the journal" as zam-watch sh -c 'journalctl -q -n 1 -t zamd-snap 2>/dev/null | grep .'
