@@ -1,9 +1,10 @@
-//! A client that does not keep to what was agreed, for the lab: it says the words of `zam_protocol::words` with bytes of its
-//! own choice.
+//! A client, or a replica, that does not keep to what was agreed, for the lab: it says the words of `zam_protocol::words` with
+//! bytes of its own choice.
 //!
 //! ```text
 //! stranger ACTION... -- COMMAND...      to the pipes of COMMAND, such as `ssh zam-ssh@replica`
 //! stranger proxy SOCKET TARGET [OLD NEW]    passes on what comes to SOCKET, with NEW in the place of OLD
+//! stranger replica ROOT FOLDER LIE...    in the place of zam-receive: on standard input and output
 //! ```
 //!
 //! Actions, each waits for its answer where there is one:
@@ -14,13 +15,24 @@
 //! ```
 //!
 //! In TEXT, PATH and TAG `\xNN` is a byte. `wait` lets the other side end it. A line for each answer; the exit code is the command's.
+//!
+//! A replica takes each stream, puts it into FOLDER, and says that all of it is received and held. It tells there what it was
+//! asked, in a file `asked`. It says that nothing is there, but for what it is told to lie:
+//!
+//! ```text
+//! has=PATH@TAG,guid=N[,to=N][,from=N][,raw]    that is there, and a part of what `to` is the GUID of
+//! endless    its listing has no end          garbage    it answers with what is no frame
+//! still      it says that it takes a while    silent    it says nothing but its hello
+//! mute       not even that                    full      it has no room
+//! ```
 
 use serde::Serialize;
 use std::{
     error::Error,
     fs::File,
-    io::{Read, Write},
+    io::{self, Read, Write},
     os::unix::net::{UnixListener, UnixStream},
+    path::PathBuf,
     process::{Child, ChildStdin, Command, ExitCode, Stdio},
     sync::mpsc::{Receiver, channel},
     thread,
@@ -30,8 +42,11 @@ use tokio_util::{
     bytes::BytesMut,
     codec::{Decoder, Encoder},
 };
-use zam_names::Kind;
-use zam_protocol::words::{self, Answer, Frame, Frames, Hi};
+use zam_names::{Guid, Kind, UnixTime};
+use zam_protocol::{
+    recv::{Arrived, Keeping, Outcome, Partial, ReplicaPage, ReplicaRow, Space},
+    words::{self, Answer, Frame, Frames, Hi},
+};
 
 type Fallible<T> = Result<T, Box<dyn Error>>;
 
@@ -72,6 +87,7 @@ fn main() -> Fallible<ExitCode> {
             };
             proxy(socket, target, change)
         }
+        ["replica", root, folder, lies @ ..] => Replica::new(root, folder, lies)?.serve(),
         words => {
             let at = words.iter().position(|word| *word == "--").ok_or("no command: put one behind `--`")?;
             let mut stranger = Stranger::start(&words[at + 1..])?;
@@ -213,6 +229,130 @@ impl Stranger {
         while self.hear().is_some() {}
         Ok(code.and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::from(77), ExitCode::from))
     }
+}
+
+struct Replica {
+    root: String,
+    folder: PathBuf,
+    lies: Vec<String>,
+    rows: Vec<ReplicaRow>,
+    buffer: BytesMut,
+}
+
+impl Replica {
+    fn new(root: &str, folder: &str, lies: &[&str]) -> Fallible<Self> {
+        let rows = lies.iter().filter_map(|lie| lie.strip_prefix("has=")).map(row).collect::<Fallible<_>>()?;
+        let lies = lies.iter().map(|lie| (*lie).to_owned()).collect();
+        Ok(Self { root: root.to_owned(), folder: folder.into(), lies, rows, buffer: BytesMut::new() })
+    }
+
+    fn lies(&self, lie: &str) -> bool {
+        self.lies.iter().any(|known| known == lie)
+    }
+
+    fn serve(mut self) -> Fallible<ExitCode> {
+        while let Some(frame) = self.hear()? {
+            let Frame::Word(word) = frame else { continue };
+            self.tell(&word)?;
+            match words::read(&word)? {
+                _ if self.lies("mute") => {}
+                words::Word::Hello(_) => {
+                    let (root, build) = (self.root.parse()?, "0.0.0".to_owned());
+                    say(&Answer::Hello { hi: Hi::ours(), build, root, retired: false })?;
+                }
+                _ if self.lies("silent") => {}
+                _ if self.lies("garbage") => shout(&[0xff; 4096])?,
+                _ if self.lies("still") => loop {
+                    say(&Answer::Still)?;
+                    thread::sleep(Duration::from_millis(100));
+                },
+                words::Word::List { .. } if self.lies("endless") => {
+                    for nth in 0_u64.. {
+                        let row = row(&format!("made/up-{nth:020}@{nth},guid={}", nth + 1))?;
+                        let next = Some(row.path.clone());
+                        say(&Answer::Rows(ReplicaPage { rows: vec![row], next }))?;
+                    }
+                }
+                words::Word::List { .. } => say(&Answer::Rows(ReplicaPage { rows: self.rows.clone(), next: None }))?,
+                words::Word::Space => {
+                    say(&Answer::Space(Space { available: if self.lies("full") { 0 } else { u64::MAX } }))?;
+                }
+                words::Word::Clear { .. } => say(&Answer::Cleared)?,
+                words::Word::Keeping { .. } => say(&Answer::Keeping(Keeping::default()))?,
+                words::Word::Receive(offer) => {
+                    say(&Answer::Go)?;
+                    let name = format!("{}@{}", offer.path.as_str().replace('/', "_"), offer.tag);
+                    let mut file = File::create(self.folder.join(name))?;
+                    while let Some(frame @ (Frame::Chunk(_) | Frame::Zchunk(_))) = self.hear()? {
+                        let (Frame::Chunk(bytes) | Frame::Zchunk(bytes)) = frame else { continue };
+                        file.write_all(&bytes)?;
+                    }
+                    say(&Answer::Received(Outcome::Done))?;
+                }
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn tell(&self, word: &[u8]) -> Fallible<()> {
+        let word: words::Word = words::read(word)?;
+        let mut asked = File::options().create(true).append(true).open(self.folder.join("asked"))?;
+        Ok(writeln!(asked, "{word:?}")?)
+    }
+
+    /// The next frame; none once the other side has closed.
+    fn hear(&mut self) -> Fallible<Option<Frame>> {
+        let mut piece = [0; 65536];
+        loop {
+            if let Some(frame) = Frames.decode(&mut self.buffer)? {
+                return Ok(Some(frame));
+            }
+            match io::stdin().read(&mut piece)? {
+                0 => return Ok(None),
+                read => self.buffer.extend_from_slice(&piece[..read]),
+            }
+        }
+    }
+}
+
+fn say(answer: &Answer) -> Fallible<()> {
+    let mut bytes = BytesMut::new();
+    Frames.encode(Frame::of(answer)?, &mut bytes)?;
+    shout(&bytes)
+}
+
+fn shout(bytes: &[u8]) -> Fallible<()> {
+    let mut out = io::stdout();
+    out.write_all(bytes)?;
+    Ok(out.flush()?)
+}
+
+/// What a liar has.
+fn row(what: &str) -> Fallible<ReplicaRow> {
+    let mut parts = what.split(',');
+    let (path, tag) = parts.next().and_then(|name| name.split_once('@')).ok_or("what it has is PATH@TAG")?;
+    let (mut guid, mut to, mut from, mut raw) = (0, None, None, false);
+    for part in parts {
+        match part.split_once('=').unwrap_or((part, "")) {
+            ("guid", number) => guid = number.parse()?,
+            ("to", number) => to = Some(number.parse()?),
+            ("from", number) => from = Some(Guid(number.parse()?)),
+            ("raw", "") => raw = true,
+            _ => return Err(format!("what it has has no {part}").into()),
+        }
+    }
+    Ok(ReplicaRow {
+        path: path.parse()?,
+        guid: Guid(guid),
+        kind: Kind::Filesystem,
+        newest: vec![Arrived { guid: Guid(guid), tag: tag.parse()?, creation: UnixTime(1) }],
+        count: 1,
+        partial: to.map(|to| Partial { to: Guid(to), from, object: 1 << 40, offset: 1 << 50, bytes: 1 << 60, raw }),
+        encrypted: raw,
+        written: 0,
+        keeping: Keeping::default(),
+        retired: false,
+    })
 }
 
 fn offer(what: &str) -> Fallible<Offer> {

@@ -13,6 +13,7 @@
 #   guest.sh kill                 power cut: QEMU dies by SIGKILL
 #   guest.sh boot                 cold boot of the same disk, after `kill`
 #   guest.sh link                 connect it to the instance of the same name with `-peer` behind it
+#   guest.sh unplug, plug         pull the cable out of it, put it in again
 #   guest.sh down                 end it and remove its folder
 #   guest.sh status               what runs
 #
@@ -260,6 +261,10 @@ guest_link() {
     guest_ssh "ip link set eth1 down && ip link set eth1 address 02:00:00:00:77:0$n up && ip addr replace 10.77.0.$n/24 dev eth1"
 }
 
+# guest_unplug, guest_plug: the cable. What the guest has set up stays; nothing comes through.
+guest_unplug() { lab_instance && lab_monitor "set_link peer off"; }
+guest_plug() { lab_instance && lab_monitor "set_link peer on"; }
+
 # guest_peer FUNCTION ARG...: one of these functions, for the guest at the other end.
 guest_peer() (
     lab_instance || return
@@ -304,7 +309,7 @@ guest_status() {
 if [[ ${BASH_SOURCE[0]} == "$0" ]]; then
     verb=${1:-}
     case $verb in
-    up | ssh | push | pull | reset | save | kill | boot | link | down | status) shift && "guest_$verb" "$@" ;;
+    up | ssh | push | pull | reset | save | kill | boot | link | unplug | plug | down | status) shift && "guest_$verb" "$@" ;;
     *) sed -n '2,/^$/s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
     esac
 fi
