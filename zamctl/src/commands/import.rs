@@ -13,8 +13,9 @@ use zam_policy::config::{self, Config};
 
 /// Print the config that does what another tool's config does
 ///
-/// What has no equivalent stands in a comment, with the line that it is about. It never keeps less than the other tool while
-/// both run, and leaves the other tool's snapshots alone, unless `--adopt` says otherwise. Nothing is ever written.
+/// What has no equivalent stands in a comment, with the line that it is about. Windows are rounded up, so that of no hour, day or
+/// month anything is missing that the other tool would have kept; docs/import.md says where the two differ. The other tool's
+/// snapshots are left alone, unless `--adopt` says otherwise. Nothing is ever written.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Whose config it is
