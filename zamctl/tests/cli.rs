@@ -513,6 +513,11 @@ fn a_replica_on_another_machine_needs_its_listing() {
     ] {
         assert!(said.out.contains(line), "{line:?} is not in {}", said.out);
     }
+    for idle in ["--listing there --replica tank/home=tank/srv", "--client me"] {
+        let said = stage.run(&format!("import sanoid sanoid.conf {idle}"));
+        assert_eq!((said.code, said.out.as_str()), (Some(2), ""), "{idle}");
+        assert!(said.err.contains("does nothing here"), "{}", said.err);
+    }
     let alone = stage.run("import sanoid sanoid.conf --replica tank/home=tank/home/ann");
     assert_eq!(alone.out, "", "within itself: {}", alone.err);
     assert_eq!(alone.code, Some(2));

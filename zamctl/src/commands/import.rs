@@ -59,6 +59,13 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Failure> {
         aim(&mut land, replica, &sides, &client()?)?;
         taken.push((replica, sides));
     }
+    let unused = |option, what| Err(Failure::usage(format!("{option} does nothing here: {what}")));
+    if !args.listing.is_empty() && args.replica.iter().all(|replica| replica.host.is_none()) {
+        return unused("--listing", "every replica is on this machine");
+    }
+    if args.client.is_some() && land.replicas.is_empty() {
+        return unused("--client", "no copies arrive on this machine");
+    }
     let text = land.text(args.tool, args.adopt);
     let config = loaded(&text, session)?;
     let reports = taken.iter().map(|(replica, sides)| report(&config, replica, sides, session.now));

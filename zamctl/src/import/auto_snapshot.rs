@@ -13,7 +13,8 @@ use zam_policy::Tier;
 
 /// Reads the files.
 pub fn read(files: &[File], asked: &Asked<'_>) -> Result<Land, Failure> {
-    let (mut calls, mut set, mut land) = (Vec::new(), Properties::new(), Land::default());
+    let (mut calls, mut set, mut land) =
+        (Vec::new(), Properties::new(), Land { remarks: REMARKS.to_vec(), ..Land::default() });
     for file in files {
         for (at, line) in file.lines() {
             if let Some((dataset, property, value)) = property(line) {
@@ -220,6 +221,12 @@ fn command(line: &str) -> Option<(&str, Vec<String>)> {
     let words: Vec<String> = words.collect();
     (!words.is_empty() && rest.starts_with(char::is_whitespace)).then_some((before, words))
 }
+
+const REMARKS: [&str; 3] = [
+    "zfs-auto-snapshot keeps so many of each label however old they are; zam goes by age. After a time in which nothing was taken, what is",
+    "older than its window expires all the same once there is something newer; `at-least` keeps a number whatever the age.",
+    "Each window is one period longer than the count: zam keeps the first of each piece of the calendar.",
+];
 
 const PROPERTIES: &str = "to tell, name one more file, with what this says: zfs get -H -o name,property,value all | grep com.sun:auto-snapshot";
 

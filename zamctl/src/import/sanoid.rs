@@ -255,15 +255,10 @@ fn notes(section: &Section) -> Vec<Note> {
     ];
     let mut notes = Vec::new();
     for (is, text) in sorts {
-        let mut keys: Vec<(&String, &At)> = section
-            .keys
-            .iter()
-            .filter(|(key, (value, _))| is(key) && !value.is_empty())
-            .map(|(key, (_, at))| (key, at))
-            .collect();
-        keys.sort_by_key(|(_, at)| at.to_string().len());
-        let names: Vec<&str> = keys.iter().map(|(key, _)| key.as_str()).collect();
-        notes.extend(keys.first().map(|(_, at)| at.note(format!("{}: {text}", names.join(", ")))));
+        let said = || section.keys.iter().filter(|(key, (value, _))| is(key) && !value.is_empty());
+        let names: Vec<&str> = said().map(|(key, _)| key.as_str()).collect();
+        let first = said().map(|(_, (_, at))| at).min();
+        notes.extend(first.map(|at| at.note(format!("{}: {text}", names.join(", ")))));
     }
     notes
 }

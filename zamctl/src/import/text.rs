@@ -12,7 +12,7 @@ pub struct File {
 }
 
 /// A line of a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct At {
     file: Rc<str>,
     line: usize,

@@ -42,10 +42,10 @@ pub fn read(files: &[File], asked: &Asked<'_>) -> Result<Land, Failure> {
     }
     for (nth, (pool, root)) in roots.iter().enumerate() {
         let local = plans.iter().flat_map(|plan| plan.copies.iter().map(move |copy| (plan, copy)));
-        let here = |(plan, copy): &(&Plan, &Copy)| {
+        let here = |(plan, copy): &(&Plan, &Target)| {
             copy.host.is_none() && copy.dataset.pool().as_str() == pool && plan.care.is_some()
         };
-        let arriving: Vec<(&Plan, &Copy)> = local.filter(here).collect();
+        let arriving: Vec<(&Plan, &Target)> = local.filter(here).collect();
         let Some((_, usual)) = arriving.first() else { continue };
         let client = (asked.client)()?;
         land.replicas.push(Replica {
@@ -118,12 +118,12 @@ struct Plan {
     source: DatasetName,
     recursive: bool,
     care: Option<Care>,
-    copies: Vec<Copy>,
+    copies: Vec<Target>,
     notes: Vec<Note>,
 }
 
 /// Where it goes.
-struct Copy {
+struct Target {
     at: At,
     host: Option<String>,
     dataset: DatasetName,
@@ -154,7 +154,7 @@ impl Plan {
                     )));
                 }
                 let host = host.map(|host| host.rsplit('@').next().unwrap_or(host).to_owned());
-                copies.push(Copy {
+                copies.push(Target {
                     at: at.clone(),
                     host,
                     dataset: at.dataset(dataset)?,
@@ -170,7 +170,7 @@ impl Plan {
     }
 }
 
-impl Copy {
+impl Target {
     fn goal(&self, roots: &BTreeMap<String, DatasetName>, notes: &mut Vec<Note>) -> Goal {
         let pool = self.dataset.pool();
         let mut goal: Goal = self.host.iter().map(|host| ("remote-host", quoted(host))).collect();
