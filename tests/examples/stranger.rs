@@ -52,6 +52,8 @@ type Fallible<T> = Result<T, Box<dyn Error>>;
 
 /// How long an answer may take, on a busy emulated machine.
 const PATIENCE: Duration = Duration::from_secs(600);
+/// Rows of a listing without end that come at once.
+const PAGE: u64 = 300;
 
 /// As `words::Word`, with texts that nobody has checked.
 #[derive(Serialize)]
@@ -267,10 +269,11 @@ impl Replica {
                     thread::sleep(Duration::from_millis(100));
                 },
                 words::Word::List { .. } if self.lies("endless") => {
-                    for nth in 0_u64.. {
-                        let row = row(&format!("made/up-{nth:020}@{nth},guid={}", nth + 1))?;
-                        let next = Some(row.path.clone());
-                        say(&Answer::Rows(ReplicaPage { rows: vec![row], next }))?;
+                    for page in 0_u64.. {
+                        let name = |nth| format!("made/up-{:020}@s,guid={}", page * PAGE + nth, nth + 1);
+                        let rows = (0..PAGE).map(|nth| row(&name(nth))).collect::<Fallible<Vec<_>>>()?;
+                        let next = rows.last().map(|row| row.path.clone());
+                        say(&Answer::Rows(ReplicaPage { rows, next }))?;
                     }
                 }
                 words::Word::List { .. } => say(&Answer::Rows(ReplicaPage { rows: self.rows.clone(), next: None }))?,

@@ -72,7 +72,7 @@ tried() {
     for dataset in data secret; do ok "the source holds its $dataset" wait_for 120 held tank/$dataset@s$number zam; done
     before=$(source_has)
     zamctl replicate >/dev/null
-    for dataset in data secret; do ok "$id $what: the honest one gets $dataset" wait_for 300 held $honest/$dataset@s$number zam; done
+    for dataset in data secret; do ok "$id $what: the honest one gets $dataset" wait_for 900 held $honest/$dataset@s$number zam; done
     ok "control: the liar was asked" wait_for 300 asked
     gone=$(grep -vxF -f <(source_has) <<<"$before" || true)
     assert_eq "R-SEND-9 $what: nothing has gone from the source" "" "$gone"
@@ -102,6 +102,7 @@ for lie in mute silent still; do
 done
 asked() { [[ -s /var/tmp/liar/took/asked ]]; }
 tried R-SEND-10 "a listing without end" endless
+ok "R-SEND-10 which is given up" wait_for 900 row_is tank/data 'listing'
 note "$(row tank/data | jq -r '.waits_for // .state')"
 note "zamd-send's memory: $(systemctl show -p MemoryCurrent --value zamd-send), $(systemctl show -p NRestarts --value zamd-send) restarts"
 hush
