@@ -481,3 +481,20 @@ fn comments_end_where_they_end() {
     let written = text(Tool::Sanoid, &[file], false).unwrap();
     assert!(written.lines().all(|line| !line.starts_with("hold")), "{written}");
 }
+
+#[test]
+fn the_rules_of_zrepl_are_tried_on_the_names_that_it_gives() {
+    let windows = |format: &str, regex: &str| {
+        let job = format!(
+            "jobs: [{{type: snap, name: a, filesystems: {{\"tank\": true}}, snapshotting: {{type: periodic, prefix: z_, interval: 15m, \
+             timestamp_format: '{format}'}}, pruning: {{keep: [{{type: grid, grid: 24x1h, regex: '{regex}'}}]}}}}]"
+        );
+        imported(Tool::Zrepl, &job).entries[0].rule.windows.len()
+    };
+    assert_eq!(windows("dense", "^z_[0-9]{8}_"), 1);
+    assert_eq!(windows("human", "^z_[0-9]{4}-[0-9]{2}-"), 1);
+    assert_eq!(windows("iso-8601", "T[0-9:.]+Z$"), 1);
+    assert_eq!(windows("2006-01-02 15h04", "^z_[0-9]{4}-.*h[0-9]{2}$"), 1);
+    // Where no rule is for them, or seems to be, nothing expires.
+    assert_eq!(windows("dense", "^y_"), 0);
+}

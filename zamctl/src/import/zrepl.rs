@@ -37,10 +37,10 @@ pub fn read(files: &[File], asked: &Asked<'_>) -> Result<Land, Failure> {
             Failure::usage("there are no jobs in these files").hint("zrepl.yml has a list of them: jobs: [ … ]")
         );
     }
-    let prefix = jobs.iter().find_map(|job| job.prefix.clone()).unwrap_or_else(|| "zrepl_".to_owned());
+    let names = jobs.iter().find_map(|job| job.names.clone()).unwrap_or_else(|| Names::of("zrepl_", "dense"));
     let mut cares: Vec<(&Job, Care)> = Vec::new();
     for job in jobs.iter().filter(|job| !job.filter.is_empty()) {
-        cares.push((job, job.care(&jobs, &prefix, asked.adopt, &mut land.notes)?));
+        cares.push((job, job.care(&jobs, &names, asked.adopt, &mut land.notes)?));
     }
     let mut named: BTreeMap<DatasetName, At> = BTreeMap::new();
     for (job, _) in &cares {
@@ -60,7 +60,7 @@ pub fn read(files: &[File], asked: &Asked<'_>) -> Result<Land, Failure> {
         land.scopes.insert(dataset, Scope { at, own, below, notes: Vec::new() });
     }
     for job in &jobs {
-        job.arriving(&jobs, &prefix, asked.adopt, &mut land)?;
+        job.arriving(&jobs, &names, asked.adopt, &mut land)?;
     }
     Ok(land)
 }
@@ -79,7 +79,7 @@ struct Job {
     at: At,
     kind: Kind,
     filter: Vec<Filter>,
-    prefix: Option<String>,
+    names: Option<Names>,
     taken: Option<Span>,
     /// Rules for this side, and for the other one.
     here: Vec<Node>,
@@ -88,6 +88,28 @@ struct Job {
     /// The other side.
     line: Line,
     sending: Goal,
+}
+
+/// What a job calls its snapshots.
+#[derive(Clone)]
+struct Names {
+    prefix: String,
+    /// A whole name, for regular expressions to be tried on.
+    example: String,
+}
+
+impl Names {
+    fn of(prefix: &str, format: &str) -> Self {
+        let date = match format.to_lowercase().as_str() {
+            "dense" => "20260101_000000_000",
+            "human" => "2026-01-01_00:00:00",
+            "iso-8601" => "2026-01-01T00:00:00.000Z",
+            "unix-seconds" => "1767225600",
+            // A layout of Go's is itself a date in that form.
+            _ => format,
+        };
+        Self { prefix: prefix.to_owned(), example: format!("{prefix}{date}") }
+    }
 }
 
 /// A line of `filesystems`.
@@ -130,7 +152,7 @@ impl Job {
             at,
             kind,
             filter: Vec::new(),
-            prefix: None,
+            names: None,
             taken: None,
             here: Vec::new(),
             there: Vec::new(),
@@ -212,7 +234,8 @@ impl Job {
             }
             other => return Err(at.wrong(format!("{other:?} is no way of snapshotting: periodic, cron, manual"))),
         }
-        self.prefix = Some(fields.text("prefix")?);
+        let format = fields.word("timestamp_format")?;
+        self.names = Some(Names::of(&fields.text("prefix")?, format.as_deref().unwrap_or("dense")));
         if let Some(hooks) = fields.take("hooks") {
             notes.push(hooks.at.note("hooks: zam starts no programs around a snapshot yet"));
         }
@@ -250,8 +273,8 @@ impl Job {
         self.filter.iter().filter(fits).max_by_key(longest).is_some_and(|line| line.taken)
     }
 
-    fn care(&self, jobs: &[Self], prefix: &str, adopt: bool, notes: &mut Vec<Note>) -> Result<Care, Failure> {
-        let own = self.prefix.as_deref().unwrap_or(prefix);
+    fn care(&self, jobs: &[Self], names: &Names, adopt: bool, notes: &mut Vec<Note>) -> Result<Care, Failure> {
+        let own = self.names.as_ref().unwrap_or(names);
         let mut goals = Vec::new();
         let (mut here, mut there) = (self.here.clone(), self.there.clone());
         let mut goal = Goal::new();
@@ -276,16 +299,16 @@ impl Job {
             _ => {}
         }
         let pace = self.taken.or_else(|| finest(jobs));
-        let kept = Kept::by(here, own, pace, notes)?;
+        let kept = Kept::by(here, &own.example, pace, notes)?;
         if !goal.is_empty() {
-            let there = Kept::by(there, own, pace, &mut Vec::new())?;
+            let there = Kept::by(there, &own.example, pace, &mut Vec::new())?;
             goal.extend(self.sending.iter().cloned());
             if !there.windows.is_empty() && there.at_least == 0 {
                 goal.push(("windows", write::windows(&there.windows)));
             }
             goals.push(goal);
         }
-        let adopt: BTreeSet<String> = adopt.then(|| format!("{own}*")).into_iter().collect();
+        let adopt: BTreeSet<String> = adopt.then(|| format!("{}*", own.prefix)).into_iter().collect();
         Ok(Care { taken: self.taken, windows: kept.windows, at_least: kept.at_least, adopt, goals })
     }
 
@@ -294,7 +317,7 @@ impl Job {
     }
 
     /// The copies that arrive by this job.
-    fn arriving(&self, jobs: &[Self], prefix: &str, adopt: bool, land: &mut Land) -> Result<(), Failure> {
+    fn arriving(&self, jobs: &[Self], names: &Names, adopt: bool, land: &mut Land) -> Result<(), Failure> {
         let Some(root) = &self.root else { return Ok(()) };
         let mut clients: Vec<(String, Option<&Self>, At)> = Vec::new();
         match (&self.line, self.kind) {
@@ -313,7 +336,7 @@ impl Job {
         }
         for (client, rules, at) in clients {
             let mut notes = Vec::new();
-            let names = rules.and_then(|job| job.prefix.as_deref()).unwrap_or(prefix);
+            let names = rules.and_then(|job| job.names.as_ref()).unwrap_or(names);
             let rules = match rules {
                 Some(job) => job.there.clone(),
                 None => {
@@ -322,7 +345,7 @@ impl Job {
                 }
             };
             let pace = if matches!(self.line, Line::Local(..)) { finest(jobs) } else { None };
-            let kept = Kept::by(rules, names, pace, &mut notes)?;
+            let kept = Kept::by(rules, &names.example, pace, &mut notes)?;
             // A pull puts what it gets right below its root.
             let place = if self.kind == Kind::Sink { at.dataset(&format!("{root}/{client}"))? } else { root.clone() };
             if self.kind == Kind::Pull && !matches!(self.line, Line::Local(..)) {
@@ -330,7 +353,7 @@ impl Job {
                     "zam does not fetch: {client} sends, by a zam with `destinations` there; keep_sender belongs into its entry"
                 )));
             }
-            let adopt = adopt.then(|| format!("{names}*")).into_iter().collect();
+            let adopt = adopt.then(|| format!("{}*", names.prefix)).into_iter().collect();
             let (windows, at_least) = (kept.windows, kept.at_least);
             land.replicas.push(Replica {
                 client,

@@ -17,16 +17,17 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// Of snapshots whose names begin with `prefix` and that come one each `taken`. A snapshot stays if one rule keeps it.
-    pub fn by(rules: Vec<Node>, prefix: &str, taken: Option<Span>, notes: &mut Vec<Note>) -> Result<Self, Failure> {
+    /// Of snapshots with names such as `example` that come one each `taken`. A snapshot stays if one rule keeps it.
+    pub fn by(rules: Vec<Node>, example: &str, taken: Option<Span>, notes: &mut Vec<Note>) -> Result<Self, Failure> {
         let (mut tiers, mut at_least, mut all) = (Vec::new(), 0, rules.is_empty());
+        let first = rules.first().map(|rule| rule.at.clone());
         for rule in rules {
             let mut rule = rule.fields()?;
             let kind = rule.need("type")?;
             let at = kind.at.clone();
             let kind = kind.text()?;
             let regex = rule.word("regex")?;
-            let applies = regex.as_deref().map_or(Ok(true), |regex| matches(regex, prefix, &at))?;
+            let applies = regex.as_deref().map_or(Ok(true), |regex| matches(regex, example, &at))?;
             match kind.as_str() {
                 "grid" => {
                     let grid = rule.text("grid")?;
@@ -53,6 +54,10 @@ impl Kept {
         if all {
             return Ok(Self::default());
         }
+        if let (true, 0, Some(at)) = (tiers.is_empty(), at_least, first) {
+            notes.push(at.note("no rule here keeps snapshots of its own job; so that zam keeps no less than was meant, nothing expires: write `windows`"));
+            return Ok(Self::default());
+        }
         if tiers.is_empty() {
             // Those that `at-least` keeps need no window; without one, all would stay.
             tiers.extend(match taken {
@@ -65,10 +70,10 @@ impl Kept {
 }
 
 /// Whether a regular expression of zrepl's, which is looked for anywhere in a name, finds such names.
-fn matches(regex: &str, prefix: &str, at: &At) -> Result<bool, Failure> {
+fn matches(regex: &str, example: &str, at: &At) -> Result<bool, Failure> {
     let anywhere = Pattern::try_from(format!("re:.*(?:{regex}).*"))
         .map_err(|_| at.wrong(format!("{regex:?} is no regular expression that zam knows")))?;
-    Ok(anywhere.matches(&format!("{prefix}20260101_000000_000")))
+    Ok(anywhere.matches(example))
 }
 
 /// `1x1h(keep=all) | 24x1h | 14x1d`: one kept in each piece, the pieces one behind the other, back from now.
