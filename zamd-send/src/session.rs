@@ -269,6 +269,8 @@ impl Session {
                 if page.next.is_none() {
                     return Ok(rows);
                 }
+                // What comes without end must not keep the turn from others.
+                tokio::task::yield_now().await;
             }
         };
         let endless = || Trouble::Lost(format!("its listing has no end: {} s", LISTING.as_secs()));
