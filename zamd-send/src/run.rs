@@ -141,6 +141,14 @@ impl Run<'_> {
         lost.map_or(Ok(()), |why| Err(Trouble::Lost(why)))
     }
 
+    /// What is below need not wait for it, unless its entry takes snapshots, the first of which is only late: below a place that
+    /// is made for its children it could not arrive any more.
+    fn nothing_comes(&self, item: Item<'_>, path: &RelPath) {
+        if item.entry.snapshot_period.is_none() {
+            self.empty.borrow_mut().insert(path.clone());
+        }
+    }
+
     /// Where all lies that goes there, wanted now or not: what is above a dataset must be there before it, and plans ask for
     /// all of it.
     fn ours(&self, config: &Config, root: &DatasetName) -> BTreeSet<RelPath> {
@@ -150,7 +158,7 @@ impl Run<'_> {
         for item in known.iter().flat_map(|table| items(config, table)).filter(here) {
             let Ok(path) = self.path(item, root) else { continue };
             if item.dataset.snapshots.is_empty() {
-                self.empty.borrow_mut().insert(path.clone());
+                self.nothing_comes(item, &path);
             }
             ours.insert(path);
         }
@@ -315,7 +323,7 @@ impl Run<'_> {
         match verdict {
             Verdict::UpToDate => {
                 self.well(item, remote.rows.get(&path).is_some_and(|row| row.count > 0));
-                self.empty.borrow_mut().insert(path);
+                self.nothing_comes(item, &path);
             }
             Verdict::Clear => self.fail(item, "what a cut stream left is still there", true),
             Verdict::Stopped(why) => self.stop(item, CopyState::Waiting { why: why.clone(), until: None }, why),

@@ -265,6 +265,18 @@ fn a_host_that_is_not_reached_is_told_and_others_go_on() {
     wait_for("the same", || (lag(&world, 0), lag(&world, 1)) == (2.into(), 1.into()));
 }
 
+/// Below a place that is made for its children, the first copy of what lies there could not arrive any more.
+#[test]
+fn what_gets_its_first_snapshot_late_keeps_its_children_waiting() {
+    let world = both(POOLS, &CONFIG.replace("snapshot-period = \"never\"", "snapshot-period = \"1d\""));
+    let child = take(&world, &["tank/home/ann"], 3600);
+    wait_for("a word about it", || says(&world, "tank/home/ann", "it waits for what is above it"));
+    assert!(there(&world, &copy_of("tank/home")).is_none(), "no place is made");
+    let late = take(&world, &["tank", "tank/home"], 0);
+    wait_for("it", || has(&world, &copy_of("tank/home"), &late));
+    wait_for("and its child", || has(&world, &copy_of("tank/home/ann"), &child));
+}
+
 #[test]
 fn encrypted_datasets_go_raw_without_their_keys_and_never_mixed() {
     let pools = format!("{POOLS}\nencrypted tank/secret\nwrite 5000 tank/secret");
