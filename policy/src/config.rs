@@ -22,11 +22,13 @@ mod replicas;
 mod schema;
 mod tiers;
 mod toml_text;
+mod watch;
 
 pub use destination::{Compress, Destination, DestinationId, DestinationIdError, Misplaced};
 pub use findings::{Errors, Finding, Place, Warning};
 pub use matching::Match;
 pub use model::{ClockTrust, Config, Entry};
+pub use watch::{Mail, MailBy, Ping, Url, Watch};
 
 use crate::Zone;
 use entry::Globals;
@@ -55,6 +57,7 @@ pub fn load(files: &[(String, String)], local_zone: &Zone) -> Result<(Config, Ve
         prefix: DEFAULT_PREFIX.to_owned(),
         timezone: local_zone.clone(),
         clock: ClockTrust::default(),
+        watch: watch::default(),
         entries: Vec::new(),
     });
     Ok((config, warnings))
@@ -109,7 +112,9 @@ fn decoded(document: &Document, local_zone: &Zone, out: &mut Findings<'_>) -> Op
         );
     }
     let entries = entries.into_iter().map(|(_, entry)| entry).collect();
-    Some(Config { prefix: globals.prefix, timezone: globals.timezone, clock: clock_of(&globals_table, out), entries })
+    let watch = decode::read(&globals_table, "watch", out, watch::watch).unwrap_or_else(watch::default);
+    let clock = clock_of(&globals_table, out);
+    Some(Config { prefix: globals.prefix, timezone: globals.timezone, clock, watch, entries })
 }
 
 fn expand_items(expander: &mut Expander<'_>, items: &[Item], out: &mut Findings<'_>) -> Vec<Item> {

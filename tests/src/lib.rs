@@ -1,6 +1,8 @@
 //! What several tests of the whole need.
 #![forbid(unsafe_code)]
 
+pub mod sink;
+
 use std::{
     fs,
     path::{Path, PathBuf},

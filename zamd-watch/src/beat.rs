@@ -1,11 +1,14 @@
 //! The beat: all that is known is judged, alarms begin and end, and what is to be told is told.
 
-use crate::{Kept, Watch, ears, failed, judge, login, now};
+use crate::{Kept, Watch, ears, failed, judge, login, now, post};
 use std::{rc::Rc, time::Duration};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use zam_names::{PoolName, UnixTime};
-use zam_policy::alarm::{Look, Message, Rules};
+use zam_policy::{
+    Span,
+    alarm::{Look, Rules},
+};
 use zam_protocol::{Role, WorkerState};
 use zam_runtime::keeper::{Shared, chain};
 
@@ -40,12 +43,16 @@ struct Written {
 
 fn beat(shared: &Shared<Watch>, written: &mut Written, now: UnixTime) {
     let Some(kept) = shared.common.kept() else { return };
-    let rules = Rules { repeat: Some(86_400), bundle: BUNDLE };
+    let repeat = shared.config().watch.repeat.map(Span::approximate_seconds);
+    let rules = Rules { repeat, bundle: BUNDLE };
     let look = look(shared, now);
     let complete = look.unheard.is_empty();
+    shared.common.looked.set(complete);
     let messages = kept.borrow_mut().get_mut().board.look(look, now, rules);
     for message in &messages {
-        tell(shared, message);
+        // To the journal first: what else there is may not work.
+        tracing::warn!("{}", message.subject(&shared.host));
+        post::take(shared, message, now);
     }
     if complete {
         let lands = shared.common.lands.borrow();
@@ -72,6 +79,7 @@ fn look(shared: &Shared<Watch>, now: UnixTime) -> Look {
     let own = Look {
         troubles: failed::troubles(&shared.folder.join("failed"), now)
             .into_iter()
+            .chain(post::troubles(shared))
             .chain(judge::itself(&shared.hello(Role::Watch)))
             .chain(listed.flat_map(|(_, land)| land.troubles.clone()))
             .collect(),
@@ -81,17 +89,14 @@ fn look(shared: &Shared<Watch>, now: UnixTime) -> Look {
     judge::join([own, judge::pools(&pools, &config, patience), others])
 }
 
-/// To the journal first: what else there is may not work.
-fn tell(shared: &Shared<Watch>, message: &Message) {
-    tracing::warn!("{}", message.subject(&shared.host));
-}
-
 /// Writes down what must be remembered: alarms at once, what was merely seen now and then.
 fn save(shared: &Shared<Watch>, written: &mut Written) {
     let Some(kept) = shared.common.kept() else { return };
     let mut kept = kept.borrow_mut();
     let fresh = written.kept.as_ref().is_some_and(|(old, at)| {
-        old.board == kept.get().board && (old.sights == kept.get().sights || at.elapsed() < UNWRITTEN)
+        old.board == kept.get().board
+            && old.outbox == kept.get().outbox
+            && (old.sights == kept.get().sights || at.elapsed() < UNWRITTEN)
     });
     if fresh {
         return;

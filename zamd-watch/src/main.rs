@@ -3,13 +3,16 @@
 #![forbid(unsafe_code)]
 
 mod beat;
+mod deliver;
 mod desk;
 mod ears;
 mod eyes;
 mod failed;
 mod judge;
 mod login;
+mod post;
 
+use post::Way;
 use serde::{Deserialize, Serialize};
 use std::{
     cell::{Cell, OnceCell, RefCell},
@@ -50,6 +53,8 @@ struct Kept {
     board: Board,
     /// What was newest when.
     sights: Sights,
+    /// What is to be delivered.
+    outbox: Vec<post::Parcel>,
 }
 
 /// What the daemon knows while it runs.
@@ -61,6 +66,10 @@ struct Common {
     lands: RefCell<BTreeMap<PoolName, eyes::Land>>,
     /// What the other daemons last said.
     ears: RefCell<ears::Ears>,
+    /// How the ways work on which messages go out.
+    post: post::Post,
+    /// Whether all that is to be known was known at the last beat.
+    looked: Cell<bool>,
     /// How often all is judged.
     beat: Cell<Option<Duration>>,
 }
@@ -123,6 +132,13 @@ impl Daemon for Watch {
 
     fn begin(shared: &Rc<Shared<Self>>, stop: &CancellationToken) {
         tokio::task::spawn_local(beat::keep(Rc::clone(shared), stop.clone()));
+        for way in [Way::Mail, Way::Webhook, Way::Program, Way::Ping] {
+            tokio::task::spawn_local(post::keep(Rc::clone(shared), way, stop.clone()));
+        }
+    }
+
+    fn task(_: &Open, order: &str) -> Result<(), String> {
+        deliver::run(order)
     }
 }
 

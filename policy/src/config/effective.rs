@@ -1,7 +1,7 @@
 //! A config written out in full.
 
 use super::{
-    ClockTrust, Compress, Config, Destination, Entry,
+    ClockTrust, Compress, Config, Destination, Entry, MailBy, Watch,
     decode::NEVER,
     destination::{DEFAULT_CONCURRENCY, DEFAULT_USER, default_give_up},
 };
@@ -18,6 +18,7 @@ impl Config {
         if self.clock == ClockTrust::Always {
             out.push_str("clock = \"trust\"\n");
         }
+        out += &watch(&self.watch);
         for entry in &self.entries {
             // Writing into a String does not fail.
             let _ = match self.root_above(&entry.source).filter(|_| entry.is_replica()) {
@@ -46,6 +47,28 @@ impl Config {
         }
         Ok(())
     }
+}
+
+fn watch(watch: &Watch) -> String {
+    let said = |key: &str, text: Option<String>| text.map(|text| format!("{key} = {}", quoted(&text)));
+    let texts = |texts: &[String]| texts.iter().map(|text| quoted(text)).collect::<Vec<_>>().join(", ");
+    let mail = watch.mail.iter().map(|mail| {
+        let (smtp, sendmail) = match &mail.by {
+            MailBy::Smtp(url) => (Some(url.written()), None),
+            MailBy::Sendmail(program) => (None, Some(program.clone())),
+        };
+        let to = Some(format!("to = [{}]", texts(&mail.to)));
+        let keys = [to, said("from", mail.from.clone()), said("smtp", smtp), said("sendmail", sendmail)];
+        format!("mail = {{ {} }}\n", keys.into_iter().flatten().collect::<Vec<_>>().join(", "))
+    });
+    let webhook = watch.webhook.iter().map(|url| format!("webhook = {}\n", quoted(&url.written())));
+    let program = Some(&watch.program).filter(|program| !program.is_empty());
+    let program = program.map(|words| format!("program = [{}]\n", texts(words)));
+    let ping = watch.ping.iter();
+    let ping =
+        ping.map(|ping| format!("ping = {{ url = {}, period = \"{}\" }}\n", quoted(&ping.url.written()), ping.period));
+    let ways: String = mail.chain(webhook).chain(program).chain(ping).collect();
+    format!("\n[watch]\nrepeat = {}\n{ways}", period(watch.repeat))
 }
 
 /// How long things are kept, in the keys that replicas and their datasets share.

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 /// What all files say together, not yet expanded.
 #[derive(Default)]
 pub(super) struct Document {
-    /// `prefix`, `timezone` and `clock`.
+    /// `prefix`, `timezone`, `clock` and `watch`.
     pub globals: Table,
     /// By name: where the name stands, and what it means.
     pub defines: BTreeMap<String, (At, Node)>,
@@ -30,7 +30,7 @@ impl Document {
             match item.key.as_str() {
                 "managed-datasets" => self.managed.push(item.node),
                 "replicas" => self.replicas.push(item.node),
-                "prefix" | "timezone" | "clock" => self.add_global(item, out),
+                "prefix" | "timezone" | "clock" | "watch" => self.add_global(item, out),
                 "define" => {
                     for item in inner(item, out).0 {
                         self.define(item, out);

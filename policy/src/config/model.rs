@@ -1,6 +1,6 @@
 //! What a config says, checked.
 
-use super::{Destination, Place};
+use super::{Destination, Place, Watch};
 use crate::{Pattern, Rule, Span, Zone};
 use zam_names::{DatasetName, Kind, UnixTime};
 
@@ -13,6 +13,8 @@ pub struct Config {
     pub timezone: Zone,
     /// Whom to believe about the clock before anything dies by it (`clock`).
     pub clock: ClockTrust,
+    /// Whom zamd-watch tells (`watch`).
+    pub watch: Watch,
     /// The entries, inheritance and defaults already in them, by the order of their sources; those of `replicas` too.
     pub entries: Vec<Entry>,
 }

@@ -5,7 +5,11 @@ use super::{
     node::{At, Table},
 };
 
-pub(super) const TOP: &[&str] = &["managed-datasets", "replicas", "prefix", "timezone", "clock", "define", "default"];
+pub(super) const TOP: &[&str] =
+    &["managed-datasets", "replicas", "prefix", "timezone", "clock", "watch", "define", "default"];
+pub(super) const WATCH: &[&str] = &["repeat", "mail", "webhook", "program", "ping"];
+pub(super) const MAIL: &[&str] = &["to", "from", "smtp", "sendmail"];
+pub(super) const PING: &[&str] = &["url", "period"];
 pub(super) const ENTRY: &[&str] = &[
     "source",
     "recursive",

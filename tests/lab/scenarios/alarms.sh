@@ -20,6 +20,11 @@ make_pool tank 256M -O mountpoint=none
 zfs create tank/home
 make_pool usb 256M -O mountpoint=none
 ok "it installs" install_zam
+echo smtp://127.0.0.1:2525 >/etc/zam/credentials/smtp
+"$ZAM_LAB/bin/sink" smtp 2525 /root/mails &
+"$ZAM_LAB/bin/sink" http 8080 /root/posts &
+mailed() { grep -aq "$1" /root/mails; }
+posted() { grep -aq "$1" /root/posts; }
 cat >/etc/zam/zam.toml <<'TOML'
 [[managed-datasets]]
 source = "tank/home"
@@ -27,11 +32,18 @@ snapshot-period = "10s"
 stale-after = "40s"
 windows = [{ max-age = "2d", period = "10s" }]
 TOML
+cat >/etc/zam/zam.d/watch.toml <<'TOML'
+[watch]
+mail = { to = ["admin@example.org"], from = "zam@example.org", smtp = "credential:smtp" }
+webhook = "http://127.0.0.1:8080/hook"
+ping = { url = "http://127.0.0.1:8080/ping", period = "10s" }
+TOML
 ok "the grants" sh -c 'zamctl grant --print | sh -e'
 ok "systemctl enable --now" systemctl enable --now zamd-snap zamd-prune zamd-watch
 ok "snapshots come" wait_for 120 has_more tank/home 0
 ok "all is well" wait_for 120 no_alarms
 assert_eq "zamctl alerts, as anybody" "All is well." "$(as nobody zamctl alerts)"
+ok "pings come" wait_for 60 posted "GET /ping"
 assert_eq "a log-in shell is silent" "" "$(login root | grep -a zam: || true)"
 
 section "killed"
@@ -56,6 +68,9 @@ ok "down" wait_for 180 alarm down zamd-snap
 ok "stale, by its own listing" wait_for 180 alarm stale tank/home
 assert_eq "for monitoring it is critical" 2 "$(zamctl health >/dev/null; echo $?)"
 note "$(zamctl health || true)"
+ok "by mail, from a server on the loopback, with a credential" wait_for 120 mailed "tank/home: no good snapshot"
+note "$(cat /root/mails)"
+ok "by webhook" wait_for 60 posted '"kind":"stale"'
 zamctl alerts || true
 ok "heard at the next log-in" wait_for 60 says "tank/home: no good snapshot"
 note "$(login root)"
@@ -64,6 +79,7 @@ systemctl kill -s KILL zamd-watch.service
 ok "the watcher itself: its alarms outlive it" wait_for 120 alarm stale tank/home
 systemctl start zamd-snap.service
 ok "that it is over" wait_for 180 no_alarm stale tank/home
+ok "the end, by mail" wait_for 120 mailed "over: "
 ok "and down is" wait_for 60 no_alarm down zamd-snap
 
 section "a copy that nothing arrives of"

@@ -1,6 +1,12 @@
 use crate::world::{QUICK, TREE, World, wait_for};
 use serde_json::Value;
-use std::fs;
+use std::{
+    fs,
+    net::TcpListener,
+    os::unix::fs::PermissionsExt,
+    sync::{Arc, Mutex},
+};
+use zam_tests::sink;
 
 /// What `zamctl alerts --json` says, as `kind about`.
 fn alarms(world: &World) -> Vec<String> {
@@ -137,4 +143,121 @@ fn a_config_that_was_refused_is_told_until_it_is_mended() {
         world.signal(role, "-HUP");
     }
     wait_for("their end", || alarms(&world).is_empty());
+}
+
+/// What came, in its order.
+#[derive(Clone, Default)]
+struct Came(Arc<Mutex<Vec<String>>>);
+
+impl Came {
+    fn add(&self, text: String) {
+        self.0.lock().unwrap().push(text);
+    }
+
+    fn all(&self) -> Vec<String> {
+        self.0.lock().unwrap().clone()
+    }
+
+    fn has(&self, part: &str) -> bool {
+        self.all().iter().any(|text| text.contains(part))
+    }
+}
+
+/// A server on the loopback, and its port.
+fn listener() -> (TcpListener, u16) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    (listener, port)
+}
+
+#[test]
+fn the_beginning_and_the_end_go_out_by_mail_webhook_and_program_and_the_ping_stays_away() {
+    let (smtp, mail_port) = listener();
+    let (http, web_port) = listener();
+    let (mails, posts, pings) = (Came::default(), Came::default(), Came::default());
+    let mut refused = 2;
+    let taken = Mutex::new(move || {
+        refused -= 1;
+        refused >= 0
+    });
+    let (to_posts, to_pings) = (posts.clone(), pings.clone());
+    sink::smtp(smtp, {
+        let mails = mails.clone();
+        move |mail| mails.add(mail)
+    });
+    sink::http(http, move |first, body| match first.split(' ').nth(1).unwrap() {
+        "/ping/secret" => {
+            to_pings.add(first);
+            200
+        }
+        // A server that has a bad day at first.
+        _ if taken.lock().unwrap()() => 503,
+        _ => {
+            to_posts.add(body);
+            204
+        }
+    });
+    let mut world = World::new(TREE, QUICK);
+    let program = world.path("tell");
+    fs::write(&program, format!("#!/bin/sh\ncat >>{}\necho >>{0}\n", world.path("told").display())).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::create_dir(world.path("credentials")).unwrap();
+    fs::write(world.path("credentials/zam_ping"), format!("http://127.0.0.1:{web_port}/ping/secret\n")).unwrap();
+    world.configure(&format!(
+        "{QUICK}\n[watch]\nmail = {{ to = [\"you@example.org\"], from = \"zam@example.org\", smtp = \"smtp://127.0.0.1:{mail_port}\" }}\n\
+         webhook = \"http://127.0.0.1:{web_port}/hook\"\nprogram = [\"{}\"]\nping = {{ url = \"credential:ping\", period = \"1s\" }}\n",
+        program.display()
+    ));
+    for role in ["snap", "prune", "watch"] {
+        world.start(role);
+    }
+    wait_for("a ping", || !pings.all().is_empty());
+    assert!(!has(&world, "undelivered ping"));
+    world.end("snap", "-KILL");
+    wait_for("a mail", || mails.has("Subject: [zam]") && mails.has("tank/home: no good snapshot"));
+    assert!(
+        mails.all().iter().any(|mail| mail.contains("To: you@example.org") && mail.contains("what to do: `zamctl"))
+    );
+    let told_in = world.path("told");
+    let told = || fs::read_to_string(&told_in).unwrap_or_default();
+    wait_for("the program's", || told().contains("\"news\":\"begins\"") && told().contains("tank/home"));
+    wait_for("the webhook's, tried again", || posts.has("\"kind\":\"stale\"") && posts.has("\"kind\":\"down\""));
+    let post: Value = serde_json::from_str(&posts.all()[0]).unwrap();
+    assert_eq!((&post["news"], &post["level"]), (&"begins".into(), &"critical".into()));
+    let stale = posts.all().iter().filter(|post| post.contains("\"kind\":\"stale\"")).count();
+    assert!(stale <= 2, "one message for all datasets of a cause, and one for latecomers: {stale}");
+    let before = pings.all().len();
+    std::thread::sleep(std::time::Duration::from_secs(3));
+    assert!(pings.all().len() <= before + 1, "no ping while something is wrong");
+    world.start("snap");
+    wait_for("the end, by all ways", || {
+        mails.has("over: ") && posts.has("\"news\":\"ends\"") && told().contains("\"news\":\"ends\"")
+    });
+    wait_for("pings again", || pings.all().len() > before + 1);
+    assert!(!world.log("watch").contains("secret"), "what a credential says is not told");
+}
+
+#[test]
+fn what_cannot_be_delivered_is_kept_over_a_restart() {
+    let (listener, port) = listener();
+    drop(listener);
+    let mut world = World::new(TREE, QUICK);
+    world.configure(&format!("{QUICK}\n[watch]\nwebhook = \"http://127.0.0.1:{port}/hook\"\n"));
+    world.start("prune");
+    world.start("watch");
+    wait_for("the attempt", || world.log("watch").contains("webhook does not work"));
+    wait_for("it is written down", || {
+        fs::read_to_string(world.path("state/watch/alarms.json")).is_ok_and(|text| text.contains("\"way\":\"webhook\""))
+    });
+    world.end("watch", "-KILL");
+    let posts = Came::default();
+    sink::http(TcpListener::bind(("127.0.0.1", port)).unwrap(), {
+        let posts = posts.clone();
+        move |_, body| {
+            posts.add(body);
+            200
+        }
+    });
+    world.start("watch");
+    wait_for("it arrives", || posts.has("\"about\":\"zamd-snap\""));
 }

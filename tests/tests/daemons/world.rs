@@ -81,6 +81,9 @@ impl World {
         let mut command = self.command(&format!("zamd-{role}"));
         command.arg("--state-dir").arg(self.path("state")).stdin(Stdio::null()).stderr(log).stdout(Stdio::null());
         command.env("ZAM_TEST_SILENCE_MS", "6000").env("ZAM_TEST_BEAT_MS", "300");
+        if self.path("credentials").exists() {
+            command.env("CREDENTIALS_DIRECTORY", self.path("credentials"));
+        }
         if self.path("ssh").exists() {
             command.env("ZAM_TEST_SSH", self.path("ssh"));
         }
