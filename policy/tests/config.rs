@@ -68,6 +68,7 @@ fn what_is_questionable_in_the_seeds_first_sample_is_said() {
     assert_eq!((said("seed-default.json"), said("seed-define.json")), (1, 0));
 }
 
+/// R-WATCH-7, among others.
 #[test]
 fn every_wrong_config_is_refused_with_its_message() {
     let mut seen = 0;

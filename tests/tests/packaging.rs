@@ -262,6 +262,24 @@ fn the_manual_of_zam_receive_has_its_options() {
     assert!(page.contains("zam-ssh") && page.contains("/etc/zam/authorized_keys"));
 }
 
+/// What the dashboard and the rules ask for is what zamd-watch gives.
+#[test]
+fn the_dashboard_and_the_rules_know_the_metrics() {
+    let source = read("zamd-watch/src/metrics.rs");
+    for file in ["grafana-dashboard.json", "zam.rules.yml"] {
+        let text = read(&format!("packaging/prometheus/{file}"));
+        let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+        let asked: BTreeSet<&str> = words.filter_map(|word| word.strip_prefix("zam_")).collect();
+        assert!(!asked.is_empty());
+        for name in asked {
+            assert!(source.contains(&format!("\"{name}\",")), "{file} asks for zam_{name}");
+        }
+    }
+    let dashboard: serde_json::Value =
+        serde_json::from_str(&read("packaging/prometheus/grafana-dashboard.json")).unwrap();
+    assert!(dashboard["panels"].as_array().is_some_and(|panels| panels.len() > 5));
+}
+
 fn manual(program: &str) -> String {
     read(&format!("packaging/man/{program}.8")).replace("\\-", "-")
 }

@@ -40,6 +40,22 @@ pub enum Rows {
     Recv(Vec<RecvStatus>),
 }
 
+impl Rows {
+    /// With how many datasets and copies something is wrong.
+    pub fn problems(&self) -> usize {
+        match self {
+            Self::Snap(rows) => rows.iter().filter(|row| !row.problems.is_empty()).count(),
+            Self::Prune(rows) => rows.iter().filter(|row| !row.problems.is_empty()).count(),
+            Self::Recv(rows) => rows.iter().filter(|row| !row.problems.is_empty()).count(),
+            Self::Send(rows) => {
+                let copies = rows.iter().flat_map(|row| &row.destinations);
+                let copies = copies.filter(|copy| !copy.problems.is_empty()).count();
+                copies + rows.iter().filter(|row| !row.problems.is_empty()).count()
+            }
+        }
+    }
+}
+
 /// What they last said, and when each was seen to start.
 #[derive(Debug, Default)]
 pub struct Ears {

@@ -10,6 +10,7 @@ mod eyes;
 mod failed;
 mod judge;
 mod login;
+mod metrics;
 mod post;
 
 use post::Way;
@@ -132,6 +133,7 @@ impl Daemon for Watch {
 
     fn begin(shared: &Rc<Shared<Self>>, stop: &CancellationToken) {
         tokio::task::spawn_local(beat::keep(Rc::clone(shared), stop.clone()));
+        tokio::task::spawn_local(metrics::keep(Rc::clone(shared), stop.clone()));
         for way in [Way::Mail, Way::Webhook, Way::Program, Way::Ping] {
             tokio::task::spawn_local(post::keep(Rc::clone(shared), way, stop.clone()));
         }

@@ -67,7 +67,8 @@ fn watch(watch: &Watch) -> String {
     let ping = watch.ping.iter();
     let ping =
         ping.map(|ping| format!("ping = {{ url = {}, period = \"{}\" }}\n", quoted(&ping.url.written()), ping.period));
-    let ways: String = mail.chain(webhook).chain(program).chain(ping).collect();
+    let metrics = watch.metrics.iter().map(|at| format!("metrics = \"{at}\"\n"));
+    let ways: String = mail.chain(webhook).chain(program).chain(ping).chain(metrics).collect();
     format!("\n[watch]\nrepeat = {}\n{ways}", period(watch.repeat))
 }
 

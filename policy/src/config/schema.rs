@@ -7,7 +7,7 @@ use super::{
 
 pub(super) const TOP: &[&str] =
     &["managed-datasets", "replicas", "prefix", "timezone", "clock", "watch", "define", "default"];
-pub(super) const WATCH: &[&str] = &["repeat", "mail", "webhook", "program", "ping"];
+pub(super) const WATCH: &[&str] = &["repeat", "mail", "webhook", "program", "ping", "metrics"];
 pub(super) const MAIL: &[&str] = &["to", "from", "smtp", "sendmail"];
 pub(super) const PING: &[&str] = &["url", "period"];
 pub(super) const ENTRY: &[&str] = &[

@@ -7,6 +7,7 @@ use super::{
     schema,
 };
 use crate::{Span, Unit};
+use core::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 /// Whom zamd-watch tells, besides log-in shells and the journal.
@@ -22,6 +23,8 @@ pub struct Watch {
     pub program: Vec<String>,
     /// To somebody who misses it when it stays away.
     pub ping: Option<Ping>,
+    /// Where metrics are served; none: nowhere.
+    pub metrics: Option<SocketAddr>,
 }
 
 /// Mail.
@@ -82,6 +85,7 @@ pub(super) fn watch(node: &Node, out: &mut Findings<'_>) -> Option<Watch> {
         webhook: read(table, "webhook", out, |node, out| url(node, WEB, out)),
         program: read(table, "program", out, program).unwrap_or_default(),
         ping: read(table, "ping", out, ping),
+        metrics: read(table, "metrics", out, metrics),
     })
 }
 
@@ -112,6 +116,17 @@ fn ping(node: &Node, out: &mut Findings<'_>) -> Option<Ping> {
     }
     let period = read(table, "period", out, span).or_else(|| Span::new(5, Unit::Minute))?;
     Some(Ping { url: read(table, "url", out, |node, out| url(node, WEB, out))?, period })
+}
+
+/// On the loopback alone: who reads it is not asked for a password.
+fn metrics(node: &Node, out: &mut Findings<'_>) -> Option<SocketAddr> {
+    let written = text(node, "an address of this machine and a port, such as \"127.0.0.1:9834\"", out)?;
+    let address = written.parse::<SocketAddr>().ok().filter(|address| address.ip().is_loopback() && address.port() > 0);
+    if address.is_none() {
+        let what = format!("{written:?} is not a port of the loopback");
+        out.error_with(node.at, what, "write \"127.0.0.1:9834\"; a proxy can take it elsewhere");
+    }
+    address
 }
 
 fn address(node: &Node, out: &mut Findings<'_>) -> Option<String> {

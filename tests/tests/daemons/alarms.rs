@@ -2,7 +2,8 @@ use crate::world::{QUICK, TREE, World, wait_for};
 use serde_json::Value;
 use std::{
     fs,
-    net::TcpListener,
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
     os::unix::fs::PermissionsExt,
     sync::{Arc, Mutex},
 };
@@ -260,4 +261,36 @@ fn what_cannot_be_delivered_is_kept_over_a_restart() {
     });
     world.start("watch");
     wait_for("it arrives", || posts.has("\"about\":\"zamd-snap\""));
+}
+
+#[test]
+fn metrics_are_served_on_the_loopback_where_the_config_says_so() {
+    let (listener, port) = listener();
+    drop(listener);
+    let mut world = World::running(TREE, QUICK);
+    world.start("watch");
+    let get = |path: &str| -> Option<String> {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+        stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n").as_bytes()).ok()?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text).ok()?;
+        Some(text)
+    };
+    assert_eq!(get("/metrics"), None, "not unasked");
+    world.configure(&format!("{QUICK}\n[watch]\nmetrics = \"127.0.0.1:{port}\"\n"));
+    world.signal("watch", "-HUP");
+    let well = [
+        "zam_newest_snapshot_age_seconds{dataset=\"tank/home\"} ",
+        "zam_up{role=\"snap\"} 1\n",
+        "zam_alarms_standing 0\n",
+    ];
+    wait_for("metrics", || get("/metrics").is_some_and(|text| well.iter().all(|line| text.contains(line))));
+    let text = get("/metrics").unwrap();
+    assert!(text.contains("content-type: application/openmetrics-text") && text.ends_with("\n# EOF\n"), "{text}");
+    assert!(get("/etc/passwd").unwrap().starts_with("HTTP/1.1 404 "));
+    world.end("snap", "-KILL");
+    wait_for("the alarm", || {
+        get("/metrics")
+            .is_some_and(|text| text.contains("zam_alarms{kind=\"down\",level=\"critical\",known=\"false\"} 1\n"))
+    });
 }
