@@ -133,7 +133,7 @@ fn start<D: Daemon>(args: &Args, live: Live) -> Result<(), String> {
 /// The files of a role: its config, which is read again, its own folder, and where its sockets are.
 fn reach(role: Role, args: &Args) -> Reach {
     let mut reach = Reach::of(args.footing());
-    reach.connects = role == Role::Send;
+    (reach.connects, reach.listens) = (matches!(role, Role::Send | Role::Watch), role == Role::Watch);
     let config = [Some(args.config.clone()), args.config.canonicalize().ok()];
     reach.read.extend(config.iter().flatten().filter_map(|file| file.parent()).map(Path::to_owned));
     reach.read.extend(std::env::current_exe().ok().and_then(|program| Some(program.parent()?.to_owned())));

@@ -30,8 +30,8 @@ pub fn clearing() -> Vec<Verb> {
 #[must_use]
 pub const fn families(role: Role) -> &'static [i32] {
     match role {
-        Role::Send => &[libc::AF_UNIX, libc::AF_INET, libc::AF_INET6],
-        Role::Snap | Role::Prune | Role::Recv | Role::Watch => &[libc::AF_UNIX],
+        Role::Send | Role::Watch => &[libc::AF_UNIX, libc::AF_INET, libc::AF_INET6],
+        Role::Snap | Role::Prune | Role::Recv => &[libc::AF_UNIX],
     }
 }
 

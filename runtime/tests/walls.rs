@@ -76,11 +76,13 @@ fn what_receives_neither_destroys_nor_releases_and_what_clears_does_nothing_else
 
 /// R-UNIT-2
 #[test]
-fn only_what_sends_has_sockets_to_other_machines() {
+fn only_what_sends_and_what_tells_has_sockets_to_other_machines() {
     let socket = |family: i32| format!("syscall({}, {family}, 1, 0)", libc::SYS_socket);
     for (family, sends) in [(libc::AF_INET, 0), (libc::AF_INET6, 0), (libc::AF_PACKET, libc::EPERM), (libc::AF_UNIX, 0)]
     {
-        assert_eq!(errno(Some(Role::Send), &socket(family)), sends, "{family}");
+        for role in [Role::Send, Role::Watch] {
+            assert_eq!(errno(Some(role), &socket(family)), sends, "{role:?} {family}");
+        }
         for role in [Role::Snap, Role::Prune, Role::Recv] {
             let wanted = if family == libc::AF_UNIX { 0 } else { libc::EPERM };
             assert_eq!(errno(Some(role), &socket(family)), wanted, "{role:?} {family}");

@@ -17,6 +17,8 @@ pub struct Reach {
     pub write: Vec<PathBuf>,
     /// Whether it may connect to other machines.
     pub connects: bool,
+    /// Whether others may connect to it.
+    pub listens: bool,
 }
 
 impl Reach {
@@ -38,12 +40,11 @@ impl Reach {
 
     fn rules(&self) -> Result<RulesetStatus, landlock::RulesetError> {
         let (read, all) = (AccessFs::from_read(ABI_OF_FILES), AccessFs::from_all(ABI_OF_FILES));
-        let mut rules = Ruleset::default()
-            .set_compatibility(CompatLevel::BestEffort)
-            .handle_access(all)?
-            .handle_access(AccessNet::BindTcp)?;
-        if !self.connects {
-            rules = rules.handle_access(AccessNet::ConnectTcp)?;
+        let mut rules = Ruleset::default().set_compatibility(CompatLevel::BestEffort).handle_access(all)?;
+        for (may, access) in [(self.connects, AccessNet::ConnectTcp), (self.listens, AccessNet::BindTcp)] {
+            if !may {
+                rules = rules.handle_access(access)?;
+            }
         }
         let own = self.read.iter().map(PathBuf::as_path).chain(SYSTEM.iter().map(Path::new));
         let devices = AccessFs::ReadFile | AccessFs::WriteFile;
@@ -62,9 +63,9 @@ impl Reach {
 const ABI_OF_FILES: ABI = ABI::V3;
 
 /// Programs, libraries, what the system knows of itself; on other distributions than most, where those keep them.
-const SYSTEM: [&str; 14] = [
-    "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/proc", "/sys", "/dev", "/run", "/nix",
-    "/gnu",
+const SYSTEM: [&str; 15] = [
+    "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/proc", "/sys", "/dev", "/run", "/opt",
+    "/nix", "/gnu",
 ];
 /// What is opened to be written although it is no file.
 const DEVICES: [&str; 3] = ["/dev/zfs", "/dev/null", "/dev/tty"];
