@@ -200,7 +200,8 @@ fn the_beginning_and_the_end_go_out_by_mail_webhook_and_program_and_the_ping_sta
     });
     let mut world = World::new(TREE, QUICK);
     let program = world.path("tell");
-    fs::write(&program, format!("#!/bin/sh\ncat >>{}\necho >>{0}\n", world.path("told").display())).unwrap();
+    // Behind zamd-watch's walls it writes where that one does.
+    fs::write(&program, format!("#!/bin/sh\ncat >>{}\necho >>{0}\n", world.path("run/watch/told").display())).unwrap();
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
     fs::create_dir(world.path("credentials")).unwrap();
     fs::write(world.path("credentials/zam_ping"), format!("http://127.0.0.1:{web_port}/ping/secret\n")).unwrap();
@@ -219,7 +220,7 @@ fn the_beginning_and_the_end_go_out_by_mail_webhook_and_program_and_the_ping_sta
     assert!(
         mails.all().iter().any(|mail| mail.contains("To: you@example.org") && mail.contains("what to do: `zamctl"))
     );
-    let told_in = world.path("told");
+    let told_in = world.path("run/watch/told");
     let told = || fs::read_to_string(&told_in).unwrap_or_default();
     wait_for("the program's", || told().contains("\"news\":\"begins\"") && told().contains("tank/home"));
     wait_for("the webhook's, tried again", || posts.has("\"kind\":\"stale\"") && posts.has("\"kind\":\"down\""));
