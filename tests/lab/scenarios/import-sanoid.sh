@@ -20,7 +20,7 @@ use_template = lab
 use_template = lab
 autoprune = $1
 [template_lab]
-hourly = 12
+hourly = 8
 daily = 20
 weekly = 2
 monthly = 2
@@ -33,7 +33,7 @@ runs=0
 run_at() { date -s "$1" >/dev/null && sanoid --cron >/dev/null && runs=$((runs + 1)); }
 today=$(date +%F)
 for day in $(seq 0 32); do run_at "$(date -d "$today + $day days" +%F) 23:59:10"; done
-for hour in $(seq 0 14); do run_at "$(date -d "$today + 33 days" +%F) $hour:00:10"; done
+for hour in $(seq 0 9); do run_at "$(date -d "$today + 33 days" +%F) $hour:00:10"; done
 note "$runs runs, until $(date)"
 
 section "what is kept"
@@ -69,7 +69,7 @@ zfs send -I "@${names[0]}" "tank/kept@${names[half]}" | zfs receive nas/copies/k
 zfs snapshot nas/copies/kept@taken-there
 was=$(guid nas/copies/kept) before=$(guids nas/copies/kept)
 rm /etc/sanoid/sanoid.conf
-printf '[tank/kept]\nuse_template = lab\n[template_lab]\nhourly = 12\ndaily = 20\nmonthly = 2\n' >/etc/sanoid/sanoid.conf
+printf '[tank/kept]\nuse_template = lab\n[template_lab]\nhourly = 8\ndaily = 20\nmonthly = 2\n' >/etc/sanoid/sanoid.conf
 zamctl import sanoid /etc/sanoid/sanoid.conf --replica tank/kept=nas/copies/kept --client lab | tee /etc/zam/zam.toml
 assert_match "it goes on from the newest that both have" "tank/kept@${names[half]} \\(GUID $(guid "tank/kept@${names[half]}")\\)" "$(cat /etc/zam/zam.toml)"
 assert_match "and says what a rollback destroys" 'rollback -r .*taken-there' "$(cat /etc/zam/zam.toml)"
