@@ -9,7 +9,7 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use zam_names::{Bookmark, Dataset, DatasetName, Guid, HOLD_TAG, Snapshot, UnixTime};
+use zam_names::{Bookmark, Dataset, DatasetName, Guid, HOLD_TAG, PoolName, Snapshot, UnixTime};
 
 /// What was the newest of a dataset, and when it was first seen to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -157,6 +157,8 @@ impl Fresh<'_> {
                 None => (Kind::Stale, pool.as_str(), "no good snapshot"),
             };
             match self.newest {
+                // The root, and what only stands above copies.
+                None if self.entry.is_replica() => {}
                 None => trouble(kind, place, format!("{what} yet"), after),
                 Some(newest) if now.since(newest) > after => {
                     trouble(kind, place, format!("{what} for {}", lasted(now.since(newest))), after.min(SETTLE));
@@ -168,6 +170,8 @@ impl Fresh<'_> {
             let (Some(after), Some(behind)) = (copy.destination.stale_after, copy.behind) else { continue };
             let (after, place) = (after.approximate_seconds(), copy.destination.called());
             match copy.newest {
+                // What is not encrypted is not meant to go there.
+                None if copy.destination.raw == Some(true) => {}
                 None => trouble(Kind::Behind, &place, "nothing was ever copied there".to_owned(), after),
                 Some(_) if now.since(behind) > after => {
                     let text = format!("the copy was not updated for {}", lasted(now.since(behind)));
@@ -185,6 +189,27 @@ impl Fresh<'_> {
         }
         found
     }
+}
+
+/// A client's root in `pool` below which nothing has arrived at all, if `some` says of no dataset that something did.
+#[must_use]
+pub fn empty_roots(
+    config: &Config,
+    pool: &PoolName,
+    some: impl Fn(&DatasetName) -> bool,
+    now: UnixTime,
+) -> Vec<Trouble> {
+    let roots = config.entries.iter().filter(|entry| {
+        let is_root = config.replica_at(&entry.source).is_some_and(|root| root == *entry);
+        is_root && entry.enabled && entry.source.pool() == *pool && !entry.is_retired(now) && !some(&entry.source)
+    });
+    let trouble = |root: &Entry| {
+        let key = Key::new(Kind::Quiet, root.client.as_deref()?, &root.source);
+        let patience = root.stale_after?.approximate_seconds();
+        let source = Source::Pool(pool.to_string());
+        Some(Trouble { key, source, text: "nothing arrived yet".to_owned(), patience })
+    };
+    roots.filter_map(trouble).collect()
 }
 
 /// zam's holds where no entry asks for any.

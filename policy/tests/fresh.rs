@@ -114,6 +114,9 @@ fn snapshots_that_are_named_for_the_future_do_not_stay_fresh() {
 #[test]
 fn a_replica_is_quiet_by_arrivals_and_not_by_the_dates_of_strangers() {
     let mut eye = Eye::new(REPLICA);
+    assert_eq!(eye.look(), [], "what only stands above copies gets none");
+    let roots = |arrived| fresh::empty_roots(&eye.config, &"tank".parse().unwrap(), |_| arrived, UnixTime(0));
+    assert_eq!((roots(false).len(), roots(false)[0].patience, roots(true).len()), (1, 2 * DAY, 0));
     eye.world.appear("zam-20990101T000000Z", at("2099-01-01T00:00:00Z"));
     assert_eq!(eye.look(), []);
     eye.later(2 * DAY + 1);
@@ -145,7 +148,8 @@ fn a_copy_is_behind_by_what_waits_to_be_sent() {
 
 #[test]
 fn a_disk_in_the_drawer_is_not_waited_for_unless_somebody_says_so() {
-    for (more, kinds) in [("", vec![]), (", stale-after = \"5d\"", vec![Kind::Behind])] {
+    let raw = ", stale-after = \"5d\", raw = true";
+    for (more, kinds) in [("", vec![]), (", stale-after = \"5d\"", vec![Kind::Behind]), (raw, vec![])] {
         let to =
             format!("destinations = [{{ pool = \"usb\", absent = \"expected\"{more} }}]\nstale-after = \"never\"\n");
         let mut eye = Eye::new(&format!("{OWN}{to}"));

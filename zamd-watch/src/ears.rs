@@ -145,6 +145,8 @@ pub async fn listen(config: &Config, runtime_dir: &Path) -> Vec<(Role, Result<Sa
     let heard = [snap, prune, send, recv].into_iter();
     let heard = heard.map(|(role, said)| {
         let why = |unheard| match unheard {
+            // What to do about it stands with the alarm.
+            Unheard::Door(ConnectError::NotRunning { source, .. }) => format!("it does not answer: {source}"),
             Unheard::Door(error) => chain(&error),
             Unheard::Call(error) => chain(&error),
         };

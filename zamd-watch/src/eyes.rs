@@ -38,7 +38,7 @@ pub async fn round(keeper: &mut Keeper<Watch>) -> Result<Round<WatchStatus>, Str
             bookmarks.entry(bookmark.name.dataset().clone()).or_default().push(bookmark);
         }
     }
-    let (now, mut rows, mut land) = (now(), Vec::new(), Land::default());
+    let (now, mut rows, mut land) = (now(), Vec::<WatchStatus>::new(), Land::default());
     let Some(kept) = keeper.shared.common.kept() else { return Err("the notes are not open".to_owned()) };
     for dataset in &keeper.datasets {
         let bookmarks = bookmarks.get(&dataset.name).map_or(&[][..], Vec::as_slice);
@@ -49,6 +49,8 @@ pub async fn round(keeper: &mut Keeper<Watch>) -> Result<Round<WatchStatus>, Str
             rows.push(row(&seen));
         }
     }
+    let arrived = |root: &DatasetName| rows.iter().any(|row| row.newest.is_some() && row.dataset.below(root).is_some());
+    land.troubles.extend(fresh::empty_roots(&config, &keeper.name, arrived, now));
     for missing in keeper.missing_rows(&config, |_| String::new()) {
         land.troubles.push(Trouble {
             key: Key::new(Kind::Stale, &keeper.name, &missing.dataset),

@@ -45,7 +45,7 @@ fn last_lines(path: &Path) -> String {
         return format!("its log cannot be read: {error}");
     }
     let text = String::from_utf8_lossy(&bytes);
-    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !is_noise(line)).collect();
     let mut shown = 0;
     let fits = |line: &&&str| {
         shown += line.chars().count() + 3;
@@ -59,6 +59,11 @@ fn last_lines(path: &Path) -> String {
     if last.is_empty() { "its log is empty".to_owned() } else { last.join(" / ") }
 }
 
+/// What systemd says of each unit that ends, whatever the reason.
+fn is_noise(line: &str) -> bool {
+    line.is_empty() || line.contains(".service: Consumed ") || line.ends_with(": Triggering OnFailure= dependencies.")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -67,7 +72,8 @@ mod tests {
     #[test]
     fn a_failure_is_told_with_its_last_lines_for_a_day() {
         let folder = tempfile::tempdir().unwrap();
-        let log = format!("{}\nkilled\nMain process exited\n\n", "x".repeat(5000));
+        let noise = "a.service: Consumed 11.009s CPU time.\na.service: Triggering OnFailure= dependencies.";
+        let log = format!("{}\nkilled\nMain process exited\n{noise}\n\n", "x".repeat(5000));
         fs::write(folder.path().join("zamd-snap.service"), log).unwrap();
         fs::write(folder.path().join(".zamd-prune.service.new"), "half").unwrap();
         let now = modified(&folder.path().join("zamd-snap.service")).unwrap();

@@ -4,17 +4,14 @@
 source "${ZAM_LAB:-/root/lab}/lib.sh"
 
 # alarm KIND ABOUT
-alarm() { zamctl alerts --json | jq -e --arg k "$1" --arg a "$2" 'any(.[]; .kind == $k and .about == $a)' >/dev/null; }
-no_alarm() { ! alarm "$@"; }
+alarm() { { zamctl alerts --json || true; } | tr -d ' \n' | grep -q "\"kind\":\"$1\",\"level\":\"[a-z]*\",\"place\":\"[^\"]*\",\"about\":\"$2\""; }
+# A zamctl that cannot say is no answer.
+no_alarm() { [[ $(zamctl alerts --json || true) == \[* ]] && ! alarm "$@"; }
 no_alarms() { [[ $(zamctl alerts --json) == '[]' ]]; }
 # login USER: what a log-in shell of this user says
 login() { script -qec "su -l -s /bin/bash $1 -c 'bash -lic true'" /dev/null </dev/null 2>&1 | tr -d '\r' || true; }
 says() { [[ $(login root) == *"$1"* ]]; }
-says_nothing() { [[ $(login root) != *zam:* ]]; }
-
-command -v jq >/dev/null || jq() { perl -MJSON::PP -e '
-    my ($k, $a) = @ARGV[3, 6]; my $all = decode_json(join "", <STDIN>);
-    exit !grep { $_->{kind} eq $k && $_->{about} eq $a } @$all' -- "$@"; }
+says_nothing() { [[ $(login "${1:-root}") != *zam:* ]]; }
 
 make_pool tank 256M -O mountpoint=none
 zfs create tank/home
@@ -50,7 +47,7 @@ section "killed"
 ok "kill -9" systemctl kill -s KILL zamd-snap.service
 if (($(systemctl --version | sed -n '1s/systemd \([0-9]*\).*/\1/p') >= 254)); then
     ok "its failure is an alarm" wait_for 120 alarm failed zamd-snap.service
-    assert_match "with the end of the log" "killed" "$(zamctl alerts)"
+    assert_match "with the end of the log" "status=9/KILL" "$(zamctl alerts)"
     ok "heard at the next log-in" wait_for 60 says "zamd-snap.service: it failed"
     note "$(login root)"
     ok "also by others" test -n "$(login nobody | grep -a 'it failed')"
@@ -59,7 +56,7 @@ if (($(systemctl --version | sed -n '1s/systemd \([0-9]*\).*/\1/p') >= 254)); th
     ok "for me alone" test -n "$(login nobody | grep -a 'it failed')"
     refused "nobody cannot say so for all" as nobody zamctl alerts --ack --all
     ok "root can" zamctl alerts --ack --all
-    ok "then for everybody" wait_for 60 test -z "$(login nobody | grep -a 'it failed')"
+    ok "then for everybody" wait_for 60 says_nothing nobody
 fi
 
 section "stopped: down and stale"
@@ -83,13 +80,14 @@ ok "the end, by mail" wait_for 120 mailed "over: "
 ok "and down is" wait_for 60 no_alarm down zamd-snap
 
 section "a copy that nothing arrives of"
+sed -i 's/snapshot-period = "10s"/snapshot-period = "30s"/; s/^stale-after = .*/stale-after = "5m"/; s/period = "10s" }/period = "30s" }/' /etc/zam/zam.toml
 cat >>/etc/zam/zam.toml <<'TOML'
-destinations = [{ pool = "usb", dataset = "copies", stale-after = "40s" }]
-replication-period = "10s"
+destinations = [{ pool = "usb", dataset = "copies", stale-after = "2m" }]
+replication-period = "20s"
 [[replicas]]
 client = "here"
 root = "usb/copies"
-stale-after = "40s"
+stale-after = "2m"
 TOML
 ok "a good config" zamctl check
 ok "its grants" sh -c 'zamctl grant --print | sh -e && zamctl grant --print --replica | sh -e'
@@ -98,11 +96,14 @@ ok "copies go" systemctl enable --now zamd-send zamd-recv
 ok "one arrives" wait_for 180 has_more usb/copies/tank/home 0
 ok "neither side misses anything" wait_for 180 no_alarm behind tank/home
 systemctl stop zamd-recv.service
-ok "the source misses it" wait_for 240 alarm behind tank/home
-ok "the replica misses it" wait_for 240 alarm quiet usb/copies/tank/home
+ok "the source misses it" wait_for 300 alarm behind tank/home
+ok "the replica misses it" wait_for 300 alarm quiet usb/copies/tank/home
+ok "not of what only stands above it" no_alarm quiet usb/copies/tank
 assert_match "with what to do" "zamctl replicate tank/home" "$(zamctl alerts)"
 zamctl alerts || true
 systemctl start zamd-recv.service
+# Emulated, a step takes seconds, and there is one for each snapshot.
+ok "what it says to do is right" zamctl replicate tank/home --to usb/copies --wait
 ok "that it is over" wait_for 300 no_alarm behind tank/home
 ok "on both sides" wait_for 120 no_alarm quiet usb/copies/tank/home
 
@@ -116,7 +117,8 @@ refused "destroy" as zam-watch zfs destroy tank/home@mine
 refused "rollback" as zam-watch zfs rollback -r tank/home@mine
 refused "send" as zam-watch sh -c 'zfs send tank/home@mine >/dev/null'
 refused "bookmark" as zam-watch zfs bookmark tank/home@mine tank/home#x
-refused "set" as zam-watch zfs set compression=off tank/home
+# zfs ends with 255 there.
+refused_with "permission denied" "set" as zam-watch sh -c 'zfs set compression=off tank/home || exit 1'
 refused "create" as zam-watch zfs create tank/home/x
 ok "it may look" as zam-watch zfs list tank/home@mine
 ok "and root may all of that" zfs destroy tank/home@mine

@@ -46,7 +46,7 @@ fn a_daemon_that_is_gone_is_heard_and_so_is_what_it_leaves_undone_and_both_end()
     assert_eq!(code(&world, &["alerts"]), Some(3));
     assert_eq!(code(&world, &["health"]), Some(2));
     wait_for("what log-in shells say", || login(&world).contains("tank/home: no good snapshot for"));
-    assert!(world.log("watch").contains("critical: zamd-snap: zamd-snap does not answer"), "the journal has it");
+    assert!(world.log("watch").contains("critical: zamd-snap: it does not answer"), "the journal has it");
     world.start("snap");
     wait_for("the end of all alarms", || alarms(&world).is_empty() && login(&world).is_empty());
     assert_eq!(code(&world, &["health"]), Some(0));
