@@ -51,7 +51,7 @@ fly() {
     until flying "$@" 2>/dev/null; do ((SECONDS < patience)) || return 1; done
 }
 token() { zfs get -H -o value receive_resume_token $copy; }
-let_go() { [[ $(token) == 1-* ]] || exists $copy@s$number; }
+further() { place=$(token) && [[ $place == 1-* && $place != "$before" && ! " ${places[*]} " == *" s$number/$place "* ]]; }
 arrived() { exists $copy@s$number || { again tank/data && false; }; }
 VICTIMS=(
     'zam-receive: pkill -KILL -u zam-ssh -x zam-receive'
@@ -75,11 +75,10 @@ while ((cuts < CUTS && tries++ < 3 * CUTS)); do
         continue
     fi
     victim=${VICTIMS[tries % ${#VICTIMS[@]}]}
+    before=$(token)
     bash -c "${victim#*: }" || continue
-    # Whoever receives lets go, and the place is told; what has arrived whole has none.
-    wait_for 60 let_go >/dev/null || fail "it goes on receiving without ${victim%%: *}"
-    place=$(token)
-    [[ $place == 1-* && ! " ${places[*]} " == *" s$number/$place "* ]] || { note "at ${victim%%: *}: nothing more than before is there" && continue; }
+    # Whoever receives lets go, and ZFS writes down how far it came.
+    wait_for 60 further >/dev/null || { note "at ${victim%%: *}: nothing more than before is there" && continue; }
     cuts=$((cuts + 1)) by[${victim%%: *}]=1
     places+=("s$number/$place")
     note "cut $cuts: ${victim%%: *} (at $SECONDS s)"
