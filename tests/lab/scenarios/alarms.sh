@@ -18,8 +18,9 @@ zfs create tank/home
 make_pool usb 256M -O mountpoint=none
 ok "it installs" install_zam
 echo smtp://127.0.0.1:2525 >/etc/zam/credentials/smtp
-"$ZAM_LAB/bin/sink" smtp 2525 /root/mails &
-"$ZAM_LAB/bin/sink" http 8080 /root/posts &
+# Whoever keeps the output open keeps the lab waiting.
+"$ZAM_LAB/bin/sink" smtp 2525 /root/mails >/dev/null 2>&1 </dev/null &
+"$ZAM_LAB/bin/sink" http 8080 /root/posts >/dev/null 2>&1 </dev/null &
 mailed() { grep -aq "$1" /root/mails; }
 posted() { grep -aq "$1" /root/posts; }
 cat >/etc/zam/zam.toml <<'TOML'
