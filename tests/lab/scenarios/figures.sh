@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Figures, for people: what a tick over 100 datasets costs beside the bare calls and beside sanoid, how many processes ticks start,
-# what the daemons take of the memory, what zamctl shows. One of them is a check: a tick starts as many processes for 300 datasets as for
+# Figures, for people: what a tick over 60 datasets costs beside the bare calls and beside sanoid, how many processes ticks start,
+# what the daemons take of the memory, what zamctl shows. One of them is a check: a tick starts as many processes for 150 datasets as for
 # ten. Times are of an emulated machine, and mean something only beside each other.
 # timeout: 3600
 source "${ZAM_LAB:-/root/lab}/lib.sh"
@@ -59,46 +59,46 @@ for daemon in zamd-snap zamd-prune; do
     note "$daemon, all of the unit as systemd counts: $(($(systemctl show -p MemoryCurrent --value $daemon) / 1024))"
 done
 
-section "100 datasets"
+section "60 datasets"
 over_with ten
-many 100 hundred
-now_on hundred
-hundred=$(measure hundred 100 2)
-note "processes, milliseconds:" $hundred
+many 60 sixty
+now_on sixty
+sixty=$(measure sixty 60 2)
+note "processes, milliseconds:" $sixty
 systemctl stop zamd-snap zamd-prune
 bare='not measured'
 if [[ -x $ZAM_LAB/bin/lzc_tick ]]; then
     bare=$(for i in 1 2 3; do
-        zfs list -H -o name -r hundred | "$ZAM_LAB/bin/lzc_tick" "bare$i" | tee /dev/stderr | awk '{ print $4 + $6 }'
+        zfs list -H -o name -r sixty | "$ZAM_LAB/bin/lzc_tick" "bare$i" | tee /dev/stderr | awk '{ print $4 + $6 }'
     done | quickest)
 fi
 mkdir -p /etc/sanoid
-printf '[hundred]\nuse_template = lab\nrecursive = yes\n[template_lab]\nhourly = 1\ndaily = 0\nweekly = 0\nmonthly = 0\nyearly = 0\nautosnap = yes\nautoprune = no\n' >/etc/sanoid/sanoid.conf
+printf '[sixty]\nuse_template = lab\nrecursive = yes\n[template_lab]\nhourly = 1\ndaily = 0\nweekly = 0\nmonthly = 0\nyearly = 0\nautosnap = yes\nautoprune = no\n' >/etc/sanoid/sanoid.conf
 cp /usr/share/sanoid/sanoid.defaults.conf /etc/sanoid/ 2>/dev/null || true
 began=$(date +%s%3N)
 sanoid --take-snapshots || true
 sanoid=$(($(date +%s%3N) - began))
-assert_eq "sanoid took as many" 100 "$(zfs list -H -o name -t snapshot -r hundred | grep -c @autosnap_.*_hourly)"
+assert_eq "sanoid took as many" 60 "$(zfs list -H -o name -t snapshot -r sixty | grep -c @autosnap_.*_hourly)"
 execs=$(count_execs sanoid --take-snapshots --force-update)
 
-section "300 datasets"
-over_with hundred
-many 300 more
+section "150 datasets"
+over_with sixty
+many 150 more
 now_on more
-more=$(measure more 300 1)
+more=$(measure more 150 1)
 note "processes, milliseconds:" $more
 most() { cut -d ' ' -f 1 | sort -n | tail -n 1; }
 # One more or less is how much had changed since the last look.
-ok "a tick starts as many processes for 300 datasets as for ten" test "$(most <<<"$more")" -le $(($(most <<<"$ten") + 1))
+ok "a tick starts as many processes for 150 datasets as for ten" test "$(most <<<"$more")" -le $(($(most <<<"$ten") + 1))
 
 section "the figures"
-ticks() { for each in "$ten" "$hundred" "$more"; do "$@" <<<"$each"; done | xargs; }
+ticks() { for each in "$ten" "$sixty" "$more"; do "$@" <<<"$each"; done | xargs; }
 milliseconds() { cut -d ' ' -f 2 | quickest; }
 cat <<FIGURES
 figures: $ZAM_LAB_SUITE, OpenZFS $(cat /sys/module/zfs/version), emulated; the quickest of a few, milliseconds
-figures: a tick of zamd-snap over 100 datasets, listing and all: $(milliseconds <<<"$hundred")
+figures: a tick of zamd-snap over 60 datasets, listing and all: $(milliseconds <<<"$sixty")
 figures: the bare lzc_snapshot and lzc_hold of the same names: $bare
 figures: sanoid --take-snapshots of the same datasets, no holds: $sanoid, starting $execs processes when there is nothing to take
-figures: processes of a tick over 10, 100, 300 datasets: $(ticks most)
-figures: milliseconds of a tick over 10, 100, 300 datasets: $(ticks milliseconds)
+figures: processes of a tick over 10, 60, 150 datasets: $(ticks most)
+figures: milliseconds of a tick over 10, 60, 150 datasets: $(ticks milliseconds)
 FIGURES
