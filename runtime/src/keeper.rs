@@ -193,6 +193,7 @@ impl<P: Part> Keeper<P> {
         let guard = self.guard();
         self.shared.view(&self.name, |view| {
             view.last_listing = Some(now);
+            view.worker = WorkerState::Idle;
             view.guard = guard;
         });
         Ok(true)
@@ -258,12 +259,19 @@ impl<P: Part> Keeper<P> {
 
     async fn ask(&mut self, what: &str, call: Call<P::Act>) -> Result<Reply, String> {
         let work = Work { what: what.to_owned(), since: clock::wall().unwrap_or(UnixTime(0)) };
-        self.shared.view(&self.name, |view| view.worker = WorkerState::Working(work.clone()));
+        self.shared.view(&self.name, |view| {
+            // A pool that is away stays so until it is seen.
+            if view.worker != WorkerState::Absent {
+                view.worker = WorkerState::Working(work.clone());
+            }
+        });
         let snapshots: usize = self.datasets.iter().map(|dataset| dataset.snapshots.len()).sum();
         let limit = PATIENCE + Duration::from_millis(20) * u32::try_from(snapshots).unwrap_or(u32::MAX);
         let answer = self.worker.ask(&call, limit).await;
-        self.shared.view(&self.name, |view| {
-            view.worker = if answer.is_ok() { WorkerState::Idle } else { WorkerState::Stuck(work) };
+        self.shared.view(&self.name, |view| match &answer {
+            Err(_) => view.worker = WorkerState::Stuck(work),
+            Ok(_) if view.worker == WorkerState::Absent => {}
+            Ok(_) => view.worker = WorkerState::Idle,
         });
         answer.map_err(|error| chain(&error))
     }

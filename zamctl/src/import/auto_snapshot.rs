@@ -106,10 +106,15 @@ impl Call {
         }
         let label = values.get(&'l').cloned();
         let fields: Vec<&str> = before.split_whitespace().take(5).collect();
-        let Some(every) = cron::every(&fields).or_else(|| kind(label.as_deref()?)) else {
+        // Where a crontab says it, the label is only a name.
+        let says = fields.len() == 5 && fields[0].starts_with(|c: char| c.is_ascii_digit() || c == '*');
+        let every = if says { cron::every(&fields) } else { label.as_deref().and_then(kind) };
+        let Some(every) = every else {
             let fault =
                 at.wrong("how often this comes cannot be told: neither a crontab's five fields nor a known label");
-            return Err(fault.hint("the labels are frequent, hourly, daily, weekly, monthly, yearly"));
+            return Err(fault.hint(
+                "days and months are read as numbers; the labels are frequent, hourly, daily, weekly, monthly, yearly",
+            ));
         };
         let keep = values.get(&'k').map(|count| at.number("--keep", count)).transpose()?;
         let all = names.iter().any(|name| name == "//");

@@ -304,6 +304,7 @@ fn what_zfs_auto_snapshot_would_not_take_is_refused_with_its_line() {
         ("zfs-auto-snapshot -l hourly -k", "the file:1: the option -k lacks its value"),
         ("zfs-auto-snapshot -l hourly -k 3", "the file:1: zfs-auto-snapshot is told no dataset"),
         ("zfs-auto-snapshot -l hourly --default-exclude //", "the file:1: --default-exclude"),
+        ("0 0 * * mon root zfs-auto-snapshot --label=daily --keep=31 //", "the file:1: how often"),
         ("which zfs-auto-snapshot >/dev/null", "no line"),
     ] {
         refused(Tool::ZfsAutoSnapshot, written, words);
