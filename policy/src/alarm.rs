@@ -4,7 +4,7 @@
 use crate::{Zone, explain::moment};
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     fmt::{self, Write as _},
 };
 use zam_names::UnixTime;
@@ -243,6 +243,16 @@ impl Key {
     }
 }
 
+impl Trouble {
+    /// Takes in another one of the same key: what bears less waiting counts, and both are said.
+    fn join(&mut self, other: &Self) {
+        self.patience = self.patience.min(other.patience);
+        if !self.text.contains(&other.text) && self.text.len() < LONGEST {
+            self.text = format!("{}; {}", self.text, other.text);
+        }
+    }
+}
+
 impl Alarm {
     /// Whether anybody is to be bothered with it.
     #[must_use]
@@ -281,7 +291,10 @@ impl Board {
         self.follow_the_clock(now);
         let mut found: BTreeMap<Key, Trouble> = BTreeMap::new();
         for trouble in look.troubles {
-            found.entry(trouble.key.clone()).or_insert(trouble);
+            match found.entry(trouble.key.clone()) {
+                Entry::Vacant(free) => drop(free.insert(trouble)),
+                Entry::Occupied(mut first) => first.get_mut().join(&trouble),
+            }
         }
         let (stay, over): (Vec<Alarm>, Vec<Alarm>) = std::mem::take(&mut self.alarms)
             .into_iter()
@@ -327,16 +340,15 @@ impl Board {
         for cause in due.iter().filter(|(_, news)| **news == News::Begins).map(|(cause, _)| cause) {
             self.begun.insert(cause.clone(), now);
         }
-        let mut messages = Vec::new();
-        for (cause, news) in due {
-            let of_it = |alarm: &&mut Alarm| alarm.stands() && alarm.known.is_none() && alarm.key.cause() == cause;
-            let told = self.alarms.iter_mut().filter(of_it).map(|alarm| {
+        let mut told: BTreeMap<String, Vec<Alarm>> = BTreeMap::new();
+        for alarm in self.alarms.iter_mut().filter(|alarm| alarm.stands() && alarm.known.is_none()) {
+            let cause = alarm.key.cause();
+            if due.contains_key(&cause) {
                 alarm.told = Some(now);
-                alarm.clone()
-            });
-            messages.push(Message { news, alarms: told.collect() });
+                told.entry(cause).or_default().push(alarm.clone());
+            }
         }
-        messages
+        told.into_iter().filter_map(|(cause, alarms)| Some(Message { news: *due.get(&cause)?, alarms })).collect()
     }
 
     /// Nothing happened in the future, whatever the clock said then.
@@ -344,6 +356,7 @@ impl Board {
         for alarm in &mut self.alarms {
             alarm.since = alarm.since.min(now);
             alarm.told = alarm.told.map(|told| told.min(now));
+            alarm.raised = alarm.raised.map(|raised| raised.min(now));
         }
         for at in self.begun.values_mut() {
             *at = (*at).min(now);

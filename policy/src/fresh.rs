@@ -73,7 +73,8 @@ impl Sights {
 /// When the newest was made: as it says itself, but not after it was first seen.
 fn date(sight: Option<&Sight>, newest: Guid, claimed: UnixTime, now: UnixTime) -> (Sight, UnixTime) {
     let sight = match sight {
-        Some(sight) if sight.newest == newest => *sight,
+        // It was not seen first at a time that has not come yet.
+        Some(sight) if sight.newest == newest => Sight { first: sight.first.min(now), ..*sight },
         _ => Sight { newest, first: now },
     };
     (sight, claimed.min(sight.first))
@@ -110,7 +111,8 @@ pub fn look<'a>(
             newest
         });
         let unsent = |snapshot: &&Snapshot| sent.is_none_or(|sent| snapshot.createtxg > sent.createtxg);
-        let behind = dataset.snapshots.iter().filter(good).find(unsent).map(|first| claimed(first).min(now));
+        let behind =
+            dataset.snapshots.iter().filter(good).find(unsent).map(|first| claimed(first).min(first.creation).min(now));
         FreshCopy { destination, newest, behind }
     });
     Some(Fresh {
@@ -170,8 +172,6 @@ impl Fresh<'_> {
             let (Some(after), Some(behind)) = (copy.destination.stale_after, copy.behind) else { continue };
             let (after, place) = (after.approximate_seconds(), copy.destination.called());
             match copy.newest {
-                // What is not encrypted is not meant to go there.
-                None if copy.destination.raw == Some(true) => {}
                 None => trouble(Kind::Behind, &place, "nothing was ever copied there".to_owned(), after),
                 Some(_) if now.since(behind) > after => {
                     let text = format!("the copy was not updated for {}", lasted(now.since(behind)));

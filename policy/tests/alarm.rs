@@ -132,8 +132,17 @@ fn a_clock_that_was_ahead_silences_nothing() {
     let mut play = play();
     assert_eq!(play.look(1_000_000, &[stale("a")]), ["Begins a"]);
     play.none(0, &[stale("a")]);
-    assert_eq!(play.0.standing().next().unwrap().since, UnixTime(0));
+    let alarm = play.0.standing().next().unwrap();
+    assert_eq!((alarm.since, alarm.raised), (UnixTime(0), Some(UnixTime(0))));
     assert_eq!(play.look(1000, &[stale("a")]), ["Lasts a"]);
+}
+
+#[test]
+fn two_troubles_of_one_key_are_one_alarm_that_says_both_and_bears_less() {
+    let mut play = play();
+    let other = Trouble { text: "it has diverged".into(), patience: 0, ..stale("a") };
+    assert_eq!(play.look(0, &[patient("a", 3600), other]), ["Begins a"]);
+    assert_eq!(play.0.standing().next().unwrap().text, "no snapshot for 3h; it has diverged");
 }
 
 #[test]

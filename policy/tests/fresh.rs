@@ -144,12 +144,16 @@ fn a_copy_is_behind_by_what_waits_to_be_sent() {
     assert_eq!(eye.look()[0].1, "the copy was not updated for 5 days");
     eye.send();
     assert_eq!(eye.look(), []);
+    // A name out of the future does not make it look as if it waited for nothing.
+    eye.world.appear("zam-20990101T000000Z", eye.world.now);
+    eye.later(5 * DAY + 1);
+    assert_eq!(eye.look()[0].1, "the copy was not updated for 5 days");
 }
 
 #[test]
 fn a_disk_in_the_drawer_is_not_waited_for_unless_somebody_says_so() {
     let raw = ", stale-after = \"5d\", raw = true";
-    for (more, kinds) in [("", vec![]), (", stale-after = \"5d\"", vec![Kind::Behind]), (raw, vec![])] {
+    for (more, kinds) in [("", vec![]), (", stale-after = \"5d\"", vec![Kind::Behind]), (raw, vec![Kind::Behind])] {
         let to =
             format!("destinations = [{{ pool = \"usb\", absent = \"expected\"{more} }}]\nstale-after = \"never\"\n");
         let mut eye = Eye::new(&format!("{OWN}{to}"));

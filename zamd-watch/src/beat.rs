@@ -54,8 +54,9 @@ fn beat(shared: &Shared<Watch>, written: &mut Written, now: UnixTime) {
         tracing::warn!("{}", message.subject(&shared.host));
         post::take(shared, message, now);
     }
-    if complete {
-        let lands = shared.common.lands.borrow();
+    let lands = shared.common.lands.borrow();
+    // What was not looked at yet, or is away, may have all that was seen.
+    if complete && shared.pools().iter().all(|pool| lands.contains_key(&pool.name)) {
         kept.borrow_mut().get_mut().sights.keep(|guid| lands.values().any(|land| land.datasets.contains(&guid)));
     }
     save(shared, written);
@@ -80,13 +81,13 @@ fn look(shared: &Shared<Watch>, now: UnixTime) -> Look {
         troubles: failed::troubles(&shared.folder.join("failed"), now)
             .into_iter()
             .chain(post::troubles(shared))
-            .chain(judge::itself(&shared.hello(Role::Watch)))
+            .chain(judge::itself(Role::Watch, &shared.hello(Role::Watch)))
             .chain(listed.flat_map(|(_, land)| land.troubles.clone()))
             .collect(),
         ..Look::default()
     };
     let others = judge::others(&shared.common.ears.borrow(), &config, patience, now);
-    judge::join([own, judge::pools(&pools, &config, patience), others])
+    judge::join([own, judge::pools(&pools, |name| lands.contains_key(name), &config, patience), others])
 }
 
 /// Writes down what must be remembered: alarms at once, what was merely seen now and then.

@@ -3,7 +3,9 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     path::Path,
+    time::Duration,
 };
+use tokio::time::timeout;
 use zam_names::UnixTime;
 use zam_policy::config::Config;
 use zam_protocol::{
@@ -69,6 +71,7 @@ pub struct Ears {
 enum Unheard {
     Door(ConnectError),
     Call(CallError),
+    Endless,
 }
 
 impl From<ConnectError> for Unheard {
@@ -87,26 +90,31 @@ impl From<CallError> for Unheard {
 macro_rules! ask {
     ($connect:path, $runtime:expr, $role:expr, $rows:path) => {
         async {
-            let said: Result<Said, Unheard> = async {
+            let said = async {
                 let client = $connect(&$role.socket($runtime, Door::Status)).await?;
                 let hello = client::call(client.hello(client::soon())).await?;
                 let pools = client::call(client.pools(client::soon())).await?;
                 let (mut rows, mut after) = (Vec::new(), None);
                 loop {
-                    let page = client::call(client.status(client::soon(), after)).await?;
+                    let page = client::call(client.status(client::soon(), after.clone())).await?;
                     rows.extend(page.rows);
-                    after = page.next;
-                    if after.is_none() {
-                        break Ok(Said { hello, pools, rows: $rows(rows) });
+                    match page.next {
+                        None => break Ok(Said { hello, pools, rows: $rows(rows) }),
+                        // It is the other one's word, and may never end.
+                        next if next <= after || rows.len() > ROWS => break Err(Unheard::Endless),
+                        next => after = next,
                     }
                 }
-            }
-            .await;
-            ($role, said)
+            };
+            ($role, timeout(WHOLE, said).await.unwrap_or(Err(Unheard::Endless)))
         }
     };
 }
 
+/// More rows than this no daemon has,
+const ROWS: usize = 200_000;
+/// nor does it take longer to tell them.
+const WHOLE: Duration = Duration::from_secs(60);
 /// How many starts are remembered of each.
 const STARTS: usize = 8;
 
@@ -149,6 +157,7 @@ pub async fn listen(config: &Config, runtime_dir: &Path) -> Vec<(Role, Result<Sa
             Unheard::Door(ConnectError::NotRunning { source, .. }) => format!("it does not answer: {source}"),
             Unheard::Door(error) => chain(&error),
             Unheard::Call(error) => chain(&error),
+            Unheard::Endless => format!("its status has no end within {} s and {ROWS} rows", WHOLE.as_secs()),
         };
         (role, said.map_err(why))
     });

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use zam_names::{DatasetName, PoolName, UnixTime};
 use zam_policy::{
     alarm::{Key, Kind, Look, Source, Trouble},
-    config::{Config, DestinationId},
+    config::{Config, Destination, DestinationId},
     fresh::lasted,
 };
 use zam_protocol::{
@@ -16,6 +16,8 @@ use zam_protocol::{
 /// For how many seconds trouble may last that a daemon works on itself; what goes over a network may take longer.
 const OWN: i64 = 300;
 const NETWORK: i64 = 3600;
+/// More than this of one daemon's is not told one by one.
+const MOST: usize = 1000;
 /// So many starts in an hour are too many.
 const STARTS: usize = 4;
 
@@ -35,7 +37,15 @@ pub fn others(ears: &Ears, config: &Config, patience: i64, now: UnixTime) -> Loo
             look.troubles.push(add(Kind::Restarts, role.daemon(), role.daemon(), text, 0));
         }
         match said {
-            Ok(said) => look.troubles.extend(of(*role, said, config, patience, now)),
+            Ok(said) => {
+                let mut found = of(*role, said, config, patience, now);
+                if found.len() > MOST {
+                    found.truncate(MOST);
+                    let text = format!("it finds more than {MOST} things wrong: `zamctl status` has them all");
+                    found.push(add(Kind::Trouble, role.daemon(), role.daemon(), text, 0));
+                }
+                look.troubles.extend(found);
+            }
             Err(why) => {
                 look.troubles.push(add(Kind::Down, role.daemon(), role.daemon(), why.clone(), patience));
                 look.unheard.insert(Source::Daemon(role.daemon().to_owned()));
@@ -47,7 +57,7 @@ pub fn others(ears: &Ears, config: &Config, patience: i64, now: UnixTime) -> Loo
 
 /// What one daemon says is wrong; a `moment` ends what was late and is being done now.
 fn of(role: Role, said: &Said, config: &Config, moment: i64, now: UnixTime) -> Vec<Trouble> {
-    let mut found = itself(&said.hello);
+    let mut found = itself(role, &said.hello);
     let mut add = |kind, place: &str, about: &DatasetName, text: String, patience| {
         found.push(Trouble { key: Key::new(kind, place, about), source: source(role), text, patience });
     };
@@ -88,10 +98,12 @@ fn of(role: Role, said: &Said, config: &Config, moment: i64, now: UnixTime) -> V
         }
         Rows::Send(rows) => {
             for (row, copy) in rows.iter().flat_map(|row| row.destinations.iter().map(move |copy| (row, copy))) {
-                let Some((after, last)) = stale_after(config, copy).zip(copy.last) else { continue };
-                if now.since(last) > after {
+                let destination = destination(config, &row.dataset, copy);
+                let after = destination.and_then(|destination| Some((destination, destination.stale_after?)));
+                let Some(((destination, after), last)) = after.zip(copy.last) else { continue };
+                if now.since(last) > after.approximate_seconds() {
                     let text = format!("no run to it ended well for {}", lasted(now.since(last)));
-                    add(Kind::Behind, &called(copy), &row.dataset, text, moment);
+                    add(Kind::Behind, &destination.called(), &row.dataset, text, moment);
                 }
             }
         }
@@ -101,14 +113,10 @@ fn of(role: Role, said: &Said, config: &Config, moment: i64, now: UnixTime) -> V
 }
 
 /// What a daemon says of itself: its config, its clock, its notes.
-pub fn itself(hello: &Hello) -> Vec<Trouble> {
-    let daemon = hello.role.daemon();
-    let add = |kind, text: String| Trouble {
-        key: Key::new(kind, daemon, daemon),
-        source: source(hello.role),
-        text,
-        patience: OWN,
-    };
+pub fn itself(role: Role, hello: &Hello) -> Vec<Trouble> {
+    let daemon = role.daemon();
+    let add =
+        |kind, text: String| Trouble { key: Key::new(kind, daemon, daemon), source: source(role), text, patience: OWN };
     let refused = hello.config.problem.iter();
     let refused =
         refused.map(|why| Trouble { patience: 0, ..add(Kind::Config, format!("its config was refused: {why}")) });
@@ -117,8 +125,8 @@ pub fn itself(hello: &Hello) -> Vec<Trouble> {
 }
 
 /// What zamd-watch's own workers come to: pools that are away or do not answer for `patience` seconds, and which listings
-/// are of no use now.
-pub fn pools(pools: &[PoolStatus], config: &Config, patience: i64) -> Look {
+/// are of no use now, or not `seen` to their end yet.
+pub fn pools(pools: &[PoolStatus], seen: impl Fn(&PoolName) -> bool, config: &Config, patience: i64) -> Look {
     let mut look = Look::default();
     for pool in pools {
         let text = match (&pool.worker, &pool.last_error) {
@@ -128,7 +136,7 @@ pub fn pools(pools: &[PoolStatus], config: &Config, patience: i64) -> Look {
             (_, Some(error)) => Some(error.clone()),
             (WorkerState::Idle | WorkerState::Working(_), None) => None,
         };
-        if text.is_some() || pool.last_listing.is_none() {
+        if text.is_some() || !seen(&pool.name) {
             look.unheard.insert(Source::Pool(pool.name.to_string()));
         }
         look.troubles.extend(text.map(|text| Trouble {
@@ -155,11 +163,13 @@ fn source(role: Role) -> Source {
     Source::Daemon(role.daemon().to_owned())
 }
 
-/// After how many seconds the copy is stale.
-fn stale_after(config: &Config, copy: &CopyStatus) -> Option<i64> {
+/// The destination of a copy, in the entry for its dataset: others may name the same place, and another patience.
+fn destination<'a>(config: &'a Config, dataset: &DatasetName, copy: &CopyStatus) -> Option<&'a Destination> {
     let id: DestinationId = copy.id.parse().ok()?;
-    let mut all = config.entries.iter().flat_map(|entry| &entry.destinations);
-    Some(all.find(|destination| destination.id() == id)?.stale_after?.approximate_seconds())
+    let entries = [zam_names::Kind::Filesystem, zam_names::Kind::Volume]
+        .into_iter()
+        .filter_map(|kind| config.sender_for(dataset, kind).entry());
+    entries.flat_map(|entry| &entry.destinations).find(|destination| destination.id() == id)
 }
 
 fn called(copy: &CopyStatus) -> String {
@@ -348,7 +358,7 @@ mod tests {
             (PoolStatus { last_listing: None, ..pool("tank", WorkerState::Idle, None) }, 0, 1),
             (pool("usb", WorkerState::Absent, None), 0, 0),
         ] {
-            let look = pools(std::slice::from_ref(&status), &config(), 60);
+            let look = pools(std::slice::from_ref(&status), |_| status.last_listing.is_some(), &config(), 60);
             assert_eq!((look.troubles.len(), look.unheard.len()), (told, unheard), "{status:?}");
         }
     }

@@ -11,7 +11,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use zam_names::UnixTime;
 use zam_policy::{
-    alarm::{Key, Kind, Level, Message, News, Source, Trouble},
+    alarm::{Alarm, Board, Key, Kind, Level, Message, News, Source, Trouble},
     config,
 };
 use zam_runtime::{keeper::Shared, worker::Helper};
@@ -74,11 +74,8 @@ pub fn take(shared: &Shared<Watch>, message: &Message, now: UnixTime) {
     let mut kept = kept.borrow_mut();
     let outbox = &mut kept.get_mut().outbox;
     for (way, _) in has.into_iter().filter(|(_, has)| *has) {
-        // That a way does not work cannot be told on it.
-        let itself = message.alarms.iter().all(|a| a.key.kind == Kind::Undelivered && a.key.place == way.to_string());
-        if !itself {
-            outbox.push(Parcel { way, message: message.clone(), since: now, next: now, tries: 0 });
-        }
+        // Also that the way itself does not work: it shows when it does again.
+        outbox.push(Parcel { way, message: message.clone(), since: now, next: now, tries: 0 });
     }
     let surplus = outbox.len().saturating_sub(MOST);
     outbox.drain(..surplus);
@@ -104,7 +101,7 @@ async fn attend(shared: &Shared<Watch>, way: Way, now: UnixTime) -> Result<(), S
         return ping(shared, now).await;
     }
     let Some(kept) = shared.common.kept() else { return Ok(()) };
-    let due = kept.borrow().get().outbox.iter().find(|parcel| parcel.way == way && parcel.next <= now).cloned();
+    let due = kept.borrow().get().outbox.iter().find(|parcel| parcel.way == way && parcel.is_due(now)).cloned();
     let Some(parcel) = due else { return Ok(()) };
     let Some(delivery) = packed(shared, &parcel) else {
         // The config has no such way any more.
@@ -126,7 +123,7 @@ async fn ping(shared: &Shared<Watch>, now: UnixTime) -> Result<(), String> {
         shared.common.post.wrong.borrow_mut().remove(&Way::Ping);
         return Ok(());
     };
-    let well = |kept: &crate::Kept| kept.board.standing().all(|alarm| alarm.known.is_some());
+    let well = |kept: &crate::Kept| is_well(&kept.board);
     let all_is_well = shared.common.looked.get() && shared.common.kept().is_some_and(|kept| well(kept.borrow().get()));
     let period = ping.period.approximate_seconds();
     let recent = |at: UnixTime| (0..period).contains(&now.since(at));
@@ -137,6 +134,12 @@ async fn ping(shared: &Shared<Watch>, now: UnixTime) -> Result<(), String> {
     send(&Delivery::Ping { url: ping.url }).await?;
     shared.common.post.wrong.borrow_mut().remove(&Way::Ping);
     Ok(())
+}
+
+/// Whether nothing is wrong that nobody knows of. That pings do not arrive ends with one that does.
+fn is_well(board: &Board) -> bool {
+    let own = |alarm: &Alarm| alarm.key.kind == Kind::Undelivered && alarm.key.place == Way::Ping.to_string();
+    board.standing().all(|alarm| alarm.known.is_some() || own(alarm))
 }
 
 async fn send(delivery: &Delivery) -> Result<(), String> {
@@ -163,6 +166,11 @@ fn change(shared: &Shared<Watch>, parcel: &Parcel, change: impl FnOnce(Parcel) -
 }
 
 impl Parcel {
+    /// Whether it is to be tried: also where the clock was ahead when that was put off.
+    fn is_due(&self, now: UnixTime) -> bool {
+        self.next <= now || now < self.since || self.next.since(now) > LONGEST_PAUSE
+    }
+
     /// To be tried again, later each time; none if it was tried for a day.
     fn again(self, now: UnixTime) -> Option<Self> {
         if now.since(self.since) >= KEPT {
@@ -256,7 +264,7 @@ impl fmt::Display for Way {
 mod tests {
     use super::*;
     use pretty_assertions::assert_eq;
-    use zam_policy::alarm::Alarm;
+    use zam_policy::alarm::{Look, Rules};
 
     fn message() -> Message {
         let alarm = Alarm {
@@ -269,6 +277,22 @@ mod tests {
             known: None,
         };
         Message { news: News::Begins, alarms: vec![alarm] }
+    }
+
+    #[test]
+    fn a_ping_that_did_not_arrive_does_not_keep_the_next_one_back() {
+        let trouble = |way: Way| Trouble {
+            key: Key::new(Kind::Undelivered, way, way),
+            source: Source::Watch,
+            text: String::new(),
+            patience: 0,
+        };
+        for (way, well) in [(Way::Ping, true), (Way::Mail, false)] {
+            let mut board = Board::default();
+            let look = Look { troubles: vec![trouble(way)], ..Look::default() };
+            let told = board.look(look, UnixTime(0), Rules { repeat: None, bundle: 0 });
+            assert_eq!((told.len(), is_well(&board)), (1, well), "{way}");
+        }
     }
 
     #[test]
