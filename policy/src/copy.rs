@@ -37,8 +37,6 @@ pub struct Partial {
     pub to: Guid,
     /// The one that it builds upon; none: all of it was being sent.
     pub from: Option<Guid>,
-    /// Whether its stream is raw. Whoever resumes it compares that: the plan does not know how streams are made.
-    pub raw: bool,
 }
 
 /// What a replica has of a dataset.
@@ -76,7 +74,7 @@ pub struct Step<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diverged {
     /// The newest that both have.
-    pub common: Option<Guid>,
+    pub common: Guid,
     /// What the replica has behind it.
     pub beyond: Vec<SnapTag>,
 }
@@ -209,7 +207,7 @@ fn wanted<'a>(
 fn diverged(source: Source<'_>, there: &[Copied]) -> Option<Diverged> {
     let common = there.iter().rposition(|copy| source.find(copy.guid).is_some())?;
     let beyond = there[common + 1..].iter().map(|copy| copy.tag.clone()).collect();
-    Some(Diverged { common: Some(there[common].guid), beyond })
+    Some(Diverged { common: there[common].guid, beyond })
 }
 
 impl<'a> Source<'a> {

@@ -65,7 +65,7 @@ fn shown(plan: &Plan<'_>) -> String {
         Plan::Steps(steps) => steps.iter().map(step).collect::<Vec<_>>().join(" "),
         Plan::ClearPartial => "clear".to_owned(),
         Plan::Diverged(Diverged { common, beyond }) => {
-            format!("diverged after {} by {}", common.map_or(0, |guid| guid.0), beyond.len())
+            format!("diverged after {} by {}", common, beyond.len())
         }
         Plan::NeedsFull { .. } => "needs full".to_owned(),
     }
@@ -106,7 +106,7 @@ impl Case {
         let newest: Vec<Copied> =
             self.there.iter().flatten().map(|g| copied(&by(g).unwrap_or_else(|| strange(g)))).collect();
         let bookmarks: Vec<Bookmark> = self.marks.iter().map(|g| mark(&by(g).unwrap(), id("0000000a"))).collect();
-        let partial = self.partial.map(|(to, from)| Partial { to: Guid(to), from: from.map(Guid), raw: false });
+        let partial = self.partial.map(|(to, from)| Partial { to: Guid(to), from: from.map(Guid) });
         let replica = self.there.as_ref().map(|_| Replica { newest: &newest, partial });
         let source = Source { snapshots: &self.source, bookmarks: &bookmarks };
         let (keeps, narrow) = hourly();
@@ -381,7 +381,7 @@ impl Sides {
             before = from;
             let there = self.there.get_or_insert_default();
             if cut == Cut::During(nth) {
-                self.partial = Some(Partial { to: to.guid, from, raw: false });
+                self.partial = Some(Partial { to: to.guid, from });
                 return self.unheard(from);
             }
             self.partial = None;

@@ -136,7 +136,6 @@ fn reach(role: Role, args: &Args) -> Reach {
     (reach.connects, reach.listens) = (matches!(role, Role::Send | Role::Watch), role == Role::Watch);
     let config = [Some(args.config.clone()), args.config.canonicalize().ok()];
     reach.read.extend(config.iter().flatten().filter_map(|file| file.parent()).map(Path::to_owned));
-    reach.read.extend(std::env::current_exe().ok().and_then(|program| Some(program.parent()?.to_owned())));
     reach.write.extend([args.state_dir.join(role.folder()), args.runtime_dir.join(role.folder())]);
     reach.write.extend(args.simulate.clone());
     reach

@@ -20,7 +20,8 @@ pub fn ioctls(role: Role) -> Vec<Verb> {
     READ.iter().chain(acts).copied().collect()
 }
 
-/// What the process may that clears a partial receive for zamd-recv: to destroy, which is what that takes.
+/// What the process may that clears a partial receive for zamd-recv: to destroy, which is what that takes. The verb reaches
+/// snapshots and filesystems alike: what keeps it from them is that the grant is `-c`, for who made the dataset, and the hold.
 #[must_use]
 pub fn clearing() -> Vec<Verb> {
     READ.into_iter().chain([Verb(0x18, "DESTROY")]).collect()
@@ -108,7 +109,7 @@ mod tests {
     fn clearing_adds_one_verb_to_looking() {
         let clear = clearing();
         assert!(clear.iter().any(|verb| verb.0 == 0x18));
-        // Neither snapshots nor bookmarks go by it, nothing comes in, nothing is let go.
+        // By that one snapshots go too, where a grant reaches them; nothing comes in, nothing is let go.
         assert!(clear.iter().all(|verb| ![0x31, 0x3b, 0x45, 0x46, 0x17].contains(&verb.0)));
     }
 }

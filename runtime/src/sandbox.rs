@@ -1,6 +1,8 @@
-//! The walls in the process. The wall of verbs: a seccomp filter that every daemon puts around itself, and around all that it starts, before it
-//! serves anything. It lets through the ioctls of the role and no other of ZFS, and refuses what no role needs and
-//! what could get around it: namespaces, io_uring, other ABIs. It holds for root too.
+//! The walls in the process, which every daemon puts around itself, and around all that it starts, before it serves anything.
+//! They hold for root too.
+//!
+//! The wall of verbs is a seccomp filter: the calls that are known to be needed (`calls`), of ZFS's ioctls those of the role,
+//! and sockets of the role's families. The wall of files is Landlock (`files`).
 
 mod calls;
 mod files;
@@ -14,7 +16,7 @@ use crate::{
 use nix::{libc, sys::prctl, unistd};
 use seccompiler::{
     BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
-    SeccompRule, apply_filter, sock_filter,
+    SeccompRule, apply_filter,
 };
 use std::{collections::BTreeMap, fs, io, os::unix::process::CommandExt, process::Command};
 
@@ -131,7 +133,7 @@ pub fn assert_lowly(role: Role, footing: Footing) -> Result<(), SandboxError> {
     Ok(())
 }
 
-/// Runs a command behind the role's walls, in place of this process; for showing what they hold off.
+/// Runs a command behind the role's wall of verbs, in place of this process; for showing what they hold off.
 /// Comes back only if that fails.
 pub fn exec(role: Role, command: &[std::ffi::OsString]) -> SandboxError {
     let Some((program, args)) = command.split_first() else {
@@ -148,7 +150,7 @@ fn system(what: &'static str) -> impl FnOnce(io::Error) -> SandboxError {
 }
 
 /// In the order in which they are installed: where two refuse, the later one says how.
-fn filters(verbs: &[Verb], more: &[i64], families: &[i32]) -> Result<[BpfProgram; 4], BackendError> {
+fn filters(verbs: &[Verb], more: &[i64], families: &[i32]) -> Result<[BpfProgram; 2], BackendError> {
     let mut refused: BTreeMap<i64, Vec<SeccompRule>> =
         REFUSED.iter().chain(more).map(|&call| (call, Vec::new())).collect();
     refused.insert(libc::SYS_ioctl, vec![SeccompRule::new(ioctl_of_another(verbs)?)?]);
@@ -156,9 +158,7 @@ fn filters(verbs: &[Verb], more: &[i64], families: &[i32]) -> Result<[BpfProgram
     refused.insert(libc::SYS_clone, NAMESPACES.iter().map(|&flag| with_flag(flag)).collect::<Result<_, _>>()?);
     let known = compile(calls::known().map(|call| (call, Vec::new())).collect(), None)?;
     let refused = compile(refused, Some(libc::EPERM))?;
-    // A filter cannot look behind a pointer, where clone3 has its flags. The C library then falls back on clone.
-    let missing = compile(BTreeMap::from([(libc::SYS_clone3, Vec::new())]), Some(libc::ENOSYS))?;
-    Ok([known, refused, missing, other_abi()])
+    Ok([known, refused])
 }
 
 /// A filter that refuses these so; or that lets these pass, and no others exist.
@@ -194,21 +194,6 @@ fn with_flag(flag: i32) -> Result<SeccompRule, BackendError> {
     SeccompRule::new(vec![SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(flag), flag)?])
 }
 
-/// On x86_64 a call whose number has bit 30 goes to the x32 table, under the same architecture: no such call exists.
-fn other_abi() -> BpfProgram {
-    const LOAD_NUMBER: u16 = 0x20; // BPF_LD | BPF_W | BPF_ABS, offset 0 of seccomp_data
-    const JUMP_IF_SAME_OR_ABOVE: u16 = 0x35; // BPF_JMP | BPF_JGE | BPF_K
-    const RETURN: u16 = 0x06; // BPF_RET | BPF_K
-    const X32_BIT: u32 = 0x4000_0000;
-    let errno = libc::SECCOMP_RET_ERRNO | libc::ENOSYS.unsigned_abs();
-    vec![
-        sock_filter { code: LOAD_NUMBER, jt: 0, jf: 0, k: 0 },
-        sock_filter { code: JUMP_IF_SAME_OR_ABOVE, jt: 0, jf: 1, k: X32_BIT },
-        sock_filter { code: RETURN, jt: 0, jf: 0, k: errno },
-        sock_filter { code: RETURN, jt: 0, jf: 0, k: libc::SECCOMP_RET_ALLOW },
-    ]
-}
-
 const ZFS_IOC_FIRST: u64 = 0x5a00;
 
 /// The kinds of namespaces that clone can make. (Time namespaces come from unshare and clone3 only.)
@@ -222,7 +207,8 @@ const NAMESPACES: [i32; 7] = [
     libc::CLONE_NEWNET,
 ];
 
-/// What no role and no program that a role starts has any business with.
+/// What no role and no program that a role starts has any business with. None of it is among the known calls; these answer as
+/// a refusal, and not as something that is missing.
 const REFUSED: [i64; 46] = [
     // other namespaces, where this user would be root
     libc::SYS_unshare,
@@ -319,7 +305,7 @@ mod tests {
     fn what_reads_the_network_has_no_ioctl_of_zfs() {
         let bare = filters(&[], &[libc::SYS_execve, libc::SYS_execveat], &[libc::AF_UNIX]).unwrap();
         let snap = filters(&role::ioctls(Role::Snap), &[], &[libc::AF_UNIX]).unwrap();
-        let passes = |filters: &[BpfProgram; 4], call, second| {
+        let passes = |filters: &[BpfProgram; 2], call, second| {
             filters.iter().all(|program| verdict(program, call, second) == libc::SECCOMP_RET_ALLOW)
         };
         for low in 0..256 {

@@ -10,7 +10,11 @@ use std::{
 };
 use zam_names::DatasetName;
 use zam_protocol::Refused;
-use zam_runtime::{sandbox, worker, worker::Aside};
+use zam_runtime::{
+    sandbox::{self, Footing, Reach},
+    worker,
+    worker::Aside,
+};
 use zam_zfs::{Clearer, Open};
 
 /// How long one may take.
@@ -32,7 +36,13 @@ pub async fn clear(aside: &Aside, dataset: &DatasetName) -> Result<(), Refused> 
 }
 
 /// In the process: its walls, then a child for each question.
-pub fn serve() -> Result<(), String> {
+pub fn serve(zfs: &Open) -> Result<(), String> {
+    let reach = match zfs {
+        Open::Real => Reach::of(Footing::Real),
+        Open::Sim { folder, .. } => Reach { write: vec![folder.clone()], ..Reach::of(Footing::Simulated) },
+    };
+    // Where the kernel has it; where not, the daemon says so.
+    let _ = reach.confine().map_err(|error| zam_runtime::keeper::chain(&error))?;
     sandbox::install_for_clearing().map_err(|error| zam_runtime::keeper::chain(&error))?;
     worker::serve(|dataset: DatasetName| in_a_child(&dataset).map_err(|error| error.to_string()))
         .map_err(|error| error.to_string())

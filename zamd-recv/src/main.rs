@@ -15,7 +15,7 @@ mod task;
 use serde::{Deserialize, Serialize};
 use std::{
     cell::{Cell, OnceCell, RefCell},
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     process::ExitCode,
     rc::Rc,
     time::Duration,
@@ -62,8 +62,8 @@ struct Common {
     quiet: RefCell<Quiet>,
     /// How long a stream may be silent.
     silence: Cell<Option<Duration>>,
-    /// Whether a look at what arrived is due soon anyway.
-    wakes: Cell<bool>,
+    /// The pools at which a look is due soon anyway.
+    wakes: RefCell<BTreeSet<PoolName>>,
 }
 
 impl Part for Recv {

@@ -3,7 +3,6 @@
 
 use crate::{
     Recv,
-    book::Entry,
     task::{Order, Said, Task},
 };
 use std::{
@@ -136,7 +135,6 @@ impl Pair {
 pub async fn take(
     shared: &Rc<Shared<Recv>>,
     ticket: Ticket,
-    entry: &Entry,
     order: &Order,
     guest: UnixStream,
 ) -> (Ended, Option<Helper>) {
@@ -156,7 +154,7 @@ pub async fn take(
     }
     let hung = pair.end().await;
     if hung.is_some() {
-        tracing::error!(dataset = %entry.dataset, "the process that receives hangs in ZFS and cannot be killed");
+        tracing::error!(dataset = %order.step.dataset, "the process that receives hangs in ZFS and cannot be killed");
     }
     (ended, hung)
 }

@@ -43,7 +43,7 @@ pub async fn attend(shared: &Rc<Shared<Recv>>, mut guest: UnixStream, peer: Peer
     let step = ReceiveStep { dataset: entry.dataset.clone(), tag, guid, from, raw, kind, resume };
     let prefix = shared.config().prefix.clone();
     let order = Order { step, root: entry.client.root.clone(), hold: entry.hold, prefix };
-    let ((outcome, held), hung) = pair::take(shared, ticket, &entry, &order, guest).await;
+    let ((outcome, held), hung) = pair::take(shared, ticket, &order, guest).await;
     tell(&entry, &outcome, &held);
     let outcome = match held {
         // The source counts on what is held, and comes again.
@@ -82,13 +82,13 @@ fn tell(entry: &Entry, outcome: &Outcome, held: &Held) {
 
 /// Lets the pool's status follow, once for many that arrive one after the other.
 fn look_soon(shared: &Rc<Shared<Recv>>, entry: &Entry) {
-    if shared.common.wakes.replace(true) {
+    let (shared, pool) = (shared.clone(), entry.dataset.pool());
+    if !shared.common.wakes.borrow_mut().insert(pool.clone()) {
         return;
     }
-    let (shared, pool) = (shared.clone(), entry.dataset.pool());
     tokio::task::spawn_local(async move {
         tokio::time::sleep(LOOK).await;
-        shared.common.wakes.set(false);
+        shared.common.wakes.borrow_mut().remove(&pool);
         shared.wake(&pool);
     });
 }

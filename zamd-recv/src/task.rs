@@ -74,7 +74,7 @@ impl Task {
 /// Does it.
 pub fn run(zfs: &Open, order: &str) -> Result<(), String> {
     match serde_json::from_str(order).map_err(|error| format!("this is no task: {error}"))? {
-        Task::Clearer => clear::serve(),
+        Task::Clearer => clear::serve(zfs),
         Task::Clear(dataset) => clear::run(zfs, &dataset),
         Task::Mover => worker::serve_with(|(), ends: Vec<OwnedFd>| match ends.as_slice() {
             [socket, pipe] => move_on(socket.as_fd(), pipe.as_fd()),

@@ -132,8 +132,11 @@ impl Lane {
     ) -> Result<bool, Failure> {
         let done = self.steps(shared, job, others).await;
         match &done {
-            // There is nobody to hear of it.
-            Err(Failure::Lost(_)) => self.open.clear(),
+            // There is nobody to hear of it, and what the maker is at is not heard to its end.
+            Err(Failure::Lost(_)) => {
+                self.open.clear();
+                self.maker.give_up();
+            }
             Err(_) => self.settle(shared, job).await?,
             Ok(_) => {}
         }

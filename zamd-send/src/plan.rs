@@ -107,10 +107,11 @@ pub fn plan(
         .iter()
         .map(|arrived| Copied { guid: arrived.guid, tag: arrived.tag.clone(), creation: arrived.creation })
         .collect();
-    let partial = row.partial.as_ref().map(|partial| Partial { to: partial.to, from: partial.from, raw: partial.raw });
-    if partial.is_some_and(|partial| partial.raw != manner.raw) || partial.is_some() && asked.clear {
+    // What the plan does not know: how streams are made, and what cannot be continued from here.
+    if row.partial.as_ref().is_some_and(|partial| partial.raw != manner.raw || asked.clear) {
         return Verdict::Clear;
     }
+    let partial = row.partial.as_ref().map(|partial| Partial { to: partial.to, from: partial.from });
     let replica = Replica { newest: &newest, partial };
     verdict(copy::plan(source, Some(replica), &wants), Some((row, &remote.root)), item, manner, asked)
 }
@@ -130,9 +131,9 @@ fn verdict(
             Verdict::Stopped(format!("{why}: `zamctl replicate {dataset} --to {id} --full` sends everything anew"))
         }
         Plan::Diverged(diverged) => Verdict::Diverged {
-            common: diverged.common.and_then(|common| {
-                row.and_then(|(row, _)| row.newest.iter().find(|there| there.guid == common)).map(|s| s.tag.clone())
-            }),
+            common: row
+                .and_then(|(row, _)| row.newest.iter().find(|there| there.guid == diverged.common))
+                .map(|there| there.tag.clone()),
             beyond: diverged.beyond,
         },
         Plan::Steps(steps) => {
@@ -164,13 +165,7 @@ fn verdict(
 
 /// How many snapshots a place lacks that cannot be asked now: behind the `newest` that it was seen to have, or else the newest
 /// that has its bookmark.
-pub fn behind(
-    item: Item<'_>,
-    table: &Table,
-    remote: Option<&Remote>,
-    newest: Option<&SnapTag>,
-    asked: &Asked<'_>,
-) -> u32 {
+pub fn behind(item: Item<'_>, table: &Table, remote: Option<&Remote>, newest: Option<&SnapTag>, now: UnixTime) -> u32 {
     let (dataset, to) = (item.dataset, item.destination.id());
     let seen = dataset.snapshots.iter().rfind(|snapshot| Some(&snapshot.tag) == newest);
     let seen = seen.map(|s| Copied { guid: s.guid, tag: s.tag.clone(), creation: s.creation });
@@ -182,7 +177,7 @@ pub fn behind(
     let path = remote.and_then(|remote| item.destination.relative_to(item.entry, &dataset.name, &remote.root).ok());
     let rules = remote.zip(path).and_then(|(remote, path)| rules(item, remote, &path).ok());
     let rules = rules.unwrap_or_else(|| vec![item.destination.narrowing(item.entry)]);
-    let wants = Wants { rules: &rules.iter().collect::<Vec<_>>(), full: asked.full, now: asked.now };
+    let wants = Wants { rules: &rules.iter().collect::<Vec<_>>(), full: false, now };
     let replica = (!newest.is_empty()).then_some(Replica { newest: &newest, partial: None });
     match copy::plan(Source { snapshots: &dataset.snapshots, bookmarks }, replica, &wants) {
         Plan::Steps(steps) => u32::try_from(steps.len()).unwrap_or(u32::MAX),

@@ -410,7 +410,6 @@ impl Run<'_> {
         let config = self.shared.config().clone();
         let tables: Vec<Rc<Table>> = self.shared.common.tables.borrow().values().cloned().collect();
         let remote = self.shared.common.remotes.borrow().get(self.place).cloned();
-        let asked = Asked { place: self.place, full: false, clear: false, now: now() };
         for (item, table) in tables.iter().flat_map(|table| items(&config, table).map(move |item| (item, table))) {
             let here = Place::of(item.destination).as_ref() == Some(self.place);
             let key = item.key();
@@ -419,7 +418,7 @@ impl Run<'_> {
             }
             copies::change(self.shared, item, |copy| {
                 failed(copy, item, &why, &self.shared.host);
-                copy.status.lag_snapshots = behind(item, table, remote.as_deref(), copy.status.newest.as_ref(), &asked);
+                copy.status.lag_snapshots = behind(item, table, remote.as_deref(), copy.status.newest.as_ref(), now());
                 copy.status.lag_bytes = None;
                 let absent = item.destination.absent_expected && matches!(trouble, Trouble::Away(_));
                 copy.status.problems = Vec::from_iter((!absent).then(|| why.clone()));

@@ -202,7 +202,8 @@ pub trait Sender: Lister {
 
 /// Taking streams: never by force, never with properties, always so that a cut one can go on.
 pub trait Receiver: Lister {
-    /// Takes the one announced stream that `stream`, a socket, pipe or file, brings, and waits for its end of file.
+    /// Takes the one announced stream that `stream`, a pipe, brings, and waits for its end of file. The pipe's other end must lie
+    /// in another process, as for [`Sender::send`].
     ///
     /// # Errors
     /// If the stream is not the announced one, was cut or damaged, if something follows it, or if ZFS refuses.

@@ -26,7 +26,10 @@ impl Reach {
     #[must_use]
     pub fn of(footing: Footing) -> Self {
         let simulated = footing == Footing::Simulated;
-        Self { read: Vec::from_iter(simulated.then(|| "/".into())), ..Self::default() }
+        let mut read = Vec::from_iter(simulated.then(|| "/".into()));
+        // This program is started again for what may hang.
+        read.extend(std::env::current_exe().ok().and_then(|program| Some(program.parent()?.to_owned())));
+        Self { read, ..Self::default() }
     }
 
     /// Puts up the wall, as far as this kernel can: false where it has no Landlock.

@@ -357,7 +357,7 @@ pub fn report(config: &Config, taken: &Taken, sides: &Sides, now: UnixTime) -> S
                 continue;
             }
             Plan::Diverged(copy::Diverged { common, beyond }) => {
-                let base = common.and_then(|guid| copied.iter().find(|copy| copy.guid == guid));
+                let base = copied.iter().find(|copy| copy.guid == common);
                 let beyond: Vec<&str> = beyond.iter().map(|tag| tag.as_str()).collect();
                 if let Some(base) = base {
                     let target = shell::quoted(&format!("{}@{}", copy.dataset.name, base.tag));

@@ -17,7 +17,6 @@ use serde::{Deserialize, Serialize};
 use stage::{Check, Stage};
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use zam_names::{BookmarkName, DatasetName, HoldTag, SnapshotName, Target};
 
@@ -40,7 +39,7 @@ pub enum Act {
     Send(SendStep, PathBuf),
     /// [`Sender::bookmark`], of one.
     Bookmark(Target, BookmarkName),
-    /// [`Receiver::receive`], of what is in a file, which comes by way of a socket.
+    /// [`Receiver::receive`], of what is in a file, which comes through a pipe.
     Receive(ReceiveStep, PathBuf),
     /// [`Receiver::placeholder`].
     Placeholder(DatasetName),
@@ -79,7 +78,7 @@ impl Act {
             Self::DestroyBookmark(name) => only(open.for_prune().destroy_bookmarks(std::slice::from_ref(name)))?,
             Self::Receive(step, file) => {
                 let mut file = File::open(file).map_err(other)?;
-                let (mut near, far) = UnixStream::pair().map_err(other)?;
+                let (far, mut near) = io::pipe().map_err(other)?;
                 // What the other end no longer takes is the receiver's to tell.
                 std::thread::spawn(move || std::io::copy(&mut file, &mut near));
                 open.for_recv().receive(step, far.into())?;

@@ -6,12 +6,11 @@ use super::refusal::{self, Verb};
 use super::{Real, with_causes};
 use crate::batch::{CallFailure, CallResult, Refusal};
 use crate::copy::begin::Begin;
-use crate::copy::pipe::{self, Inflow};
+use crate::copy::pipe;
 use crate::copy::{ReceiveError, ReceiveStep, SendStep};
 use crate::door::{Copier, Lister};
 use nix::errno::Errno;
 use std::fs::File;
-use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use zam_names::{BookmarkName, DatasetName, Guid, SnapshotName};
 use zam_zfs_core::{Failure, Library, SendFlags};
@@ -67,9 +66,8 @@ impl Copier for Real {
         let mut stream = File::from(stream);
         let record = pipe::first_record(&mut stream).map_err(|_| ReceiveError::Cut)?;
         Begin::read(&record).and_then(|begin| begin.check(step)).map_err(ReceiveError::Unexpected)?;
-        let inflow = Inflow::from(stream).map_err(other)?;
-        core.receive(&name.to_string(), step.raw, &record, inflow.pipe.as_fd()).map_err(of_receive)?;
-        inflow.finish()?;
+        core.receive(&name.to_string(), step.raw, &record, stream.as_fd()).map_err(of_receive)?;
+        pipe::at_end(&mut stream)?;
         match self.details(std::slice::from_ref(&name)) {
             Ok(rows) if rows.iter().any(|(_, snapshot)| snapshot.guid == step.guid) => Ok(()),
             Ok(_) => Err(ReceiveError::Missing),
@@ -140,8 +138,4 @@ fn of_receive(errno: i32) -> ReceiveError {
         Errno::ETXTBSY => ReceiveError::Diverged,
         _ => refusal::of_errno(Verb::Receive, errno).into(),
     }
-}
-
-fn other(error: io::Error) -> Refusal {
-    Refusal::Other(error.to_string())
 }
