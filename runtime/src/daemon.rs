@@ -120,7 +120,7 @@ fn start<D: Daemon>(args: &Args, live: Live) -> Result<(), String> {
     D::prepare(&shared, args)?;
     if !reach(D::ROLE, args).confine().map_err(|error| chain(&error))? {
         tracing::warn!(
-            "this kernel has no Landlock: what files {} reaches is its user's and its unit's to bound",
+            "Landlock is not to be had here: what files {} reaches is its user's and its unit's to bound; a kernel from 5.13 on has it, where the unit's SystemCallFilter= lets it through",
             D::ROLE
         );
     }
