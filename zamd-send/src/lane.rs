@@ -13,6 +13,7 @@ use std::{
     cell::Cell,
     collections::VecDeque,
     io,
+    pin::pin,
     rc::Rc,
     time::{Duration, Instant},
 };
@@ -32,6 +33,8 @@ use zam_zfs::{Refusal, SendStep};
 
 /// How often a stream that does not move is looked at.
 const BEAT: Duration = Duration::from_secs(30);
+/// After so long without a byte its rate is none.
+const STILL: Duration = Duration::from_secs(10);
 /// So many streams are not confirmed at most: one that is received, one that follows it.
 const AHEAD: usize = 2;
 
@@ -287,8 +290,16 @@ impl Lane {
                                 continue;
                             }
                             known = known || meant(&order, buffer)?;
-                            pass(session, job, buffer.split().freeze()).await?;
-                            show(&meter);
+                            let mut passing = pin!(pass(session, job, buffer.split().freeze()));
+                            loop {
+                                let passed = tokio::time::timeout(STILL, &mut passing).await;
+                                // When nothing moves, the status does not go on with how fast it went.
+                                meter.add(0);
+                                show(&meter);
+                                if let Ok(passed) = passed {
+                                    break passed?;
+                                }
+                            }
                         }
                         Err(error) => return Err(Failure::Here(format!("the stream cannot be read: {error}"))),
                     },

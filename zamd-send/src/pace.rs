@@ -86,6 +86,18 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn what_does_not_move_any_more_has_no_rate() {
+        let mut meter = Meter::default();
+        meter.add(1000);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        meter.add(1000);
+        assert_eq!((meter.bytes(), meter.rate()), (2000, 2000));
+        tokio::time::advance(Duration::from_secs(10)).await;
+        meter.add(0);
+        assert_eq!((meter.bytes(), meter.rate()), (2000, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_limit_holds_and_rest_is_no_credit() {
         let pace = Pace::new(Some(1000));
         let begun = Instant::now();

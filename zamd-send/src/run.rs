@@ -446,8 +446,9 @@ fn failed(copy: &mut Copy, item: Item<'_>, why: &str, host: &str) {
         back_off(first, copy.failures, host)
     };
     let until = now.plus(i64::try_from(wait.as_secs()).unwrap_or(i64::MAX).max(1));
-    copy.retry = Some(until);
-    copy.status.state = CopyState::Waiting { why: why.to_owned(), until: Some(until) };
+    // Without a period it is for `zamctl replicate` to try again.
+    copy.retry = item.entry.replication_period.map(|_| until);
+    copy.status.state = CopyState::Waiting { why: why.to_owned(), until: copy.retry };
 }
 
 fn is_given_up(copy: &Copy, item: Item<'_>, now: UnixTime) -> bool {
