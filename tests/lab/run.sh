@@ -82,6 +82,10 @@ if ((${#SUITES[@]} > 1)) && [[ -z ${ZAM_LAB_CLAIMS:-} ]]; then
             grep -qE "^$suite +$name " "${outs[@]}" || { result "$suite" "$name" "not run" 0 && status=1; }
         done
     done
+    # Where all is that is wrong: CI shows the last lines.
+    for log in $(sed -n 's/^    log: //p' "${outs[@]}" | sort -u); do
+        printf '\n%s\n' "$log" && { grep -A3 '^FAIL' "$log" || tail -n 4 "$log"; } | cut -c 1-200 | head -n 12
+    done
     echo
     for suite in "${SUITES[@]}"; do tail -n 1 "$LOGS/$suite.out"; done | awk '
         /^lab: [0-9]+ passed, [0-9]+ failed$/ { p += $2; f += $4; n++ }

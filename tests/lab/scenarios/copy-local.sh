@@ -45,7 +45,8 @@ section "in the drawer"
 echo two >/mnt/data/file && zfs snapshot tank/data@s2
 ok "all is brought there, and thinned" zamctl replicate --to usb --wait --prune
 ok "it is there" exists usb/copies/tank/data@s2
-ok "then nothing keeps the pool" zpool export usb
+# But what may just go on from it to the next.
+ok "then nothing keeps the pool" wait_for 60 zpool export usb
 echo three >/mnt/data/file && zfs snapshot tank/data@s3
 sleep 15
 away() { [[ $(copy tank/data '.state') == waiting ]]; }
@@ -60,5 +61,6 @@ ok "starts the job" wait_for 300 exists usb/copies/tank/data@s3
 ok "held" wait_for 60 all_held usb/copies/tank/data
 alike "tank/data" tank/data usb/copies/tank/data
 ok "and the next one's" wait_for 300 exists nas/second/usb/copies/tank/data@s3
-ok "once more it can be exported" bash -c 'zamctl replicate --to usb --wait --prune && zpool export usb'
+ok "once more all is done" zamctl replicate --to usb --wait --prune
+ok "and it can be exported" wait_for 60 zpool export usb
 ok "all daemons run as before" bash -c 'for role in snap prune recv send; do [ "$(systemctl show -p NRestarts --value zamd-$role)" = 0 ] && systemctl is-active -q zamd-$role || exit 1; done'
