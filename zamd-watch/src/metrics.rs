@@ -1,4 +1,4 @@
-//! What Prometheus and its like read: OpenMetrics, on the loopback.
+//! What Prometheus and its like read: OpenMetrics, on the loopback; the older text format for who does not ask for that.
 
 use crate::{Watch, ears::Rows, now};
 use std::{collections::BTreeMap, fmt::Write as _, rc::Rc, time::Duration};
@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const NAP: Duration = Duration::from_secs(1);
 /// The longest request.
 const LONGEST: usize = 8 << 10;
-const KIND: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const OPEN: &str = "application/openmetrics-text";
 
 /// Answers, where the config says so, until told to stop.
 pub async fn keep(shared: Rc<Shared<Watch>>, stop: CancellationToken) {
@@ -60,7 +60,14 @@ async fn answer(mut stream: TcpStream, shared: &Shared<Watch>) -> std::io::Resul
         }
     }
     let (status, kind, body) = if request.starts_with(b"GET /metrics ") {
-        ("200 OK", KIND, exposition(shared, now()))
+        // Names of media types may be written in any case.
+        let open = String::from_utf8_lossy(&request).to_ascii_lowercase().contains(OPEN);
+        let kind = if open {
+            "application/openmetrics-text; version=1.0.0; charset=utf-8"
+        } else {
+            "text/plain; version=0.0.4; charset=utf-8"
+        };
+        ("200 OK", kind, exposition(shared, now(), open))
     } else {
         ("404 Not Found", "text/plain", "what there is is at /metrics\n".to_owned())
     };
@@ -73,7 +80,11 @@ async fn answer(mut stream: TcpStream, shared: &Shared<Watch>) -> std::io::Resul
 
 /// A text that is being written, family by family.
 #[derive(Default)]
-struct Text(String);
+struct Text {
+    text: String,
+    /// OpenMetrics, where a counter's family goes without the ending of its samples.
+    open: bool,
+}
 
 /// A value and its labels.
 type Sample<'a> = (Vec<(&'static str, &'a str)>, f64);
@@ -86,13 +97,14 @@ impl Text {
             return;
         }
         let ending = if kind == "counter" { "_total" } else { "" };
+        let head = if self.open { "" } else { ending };
         // Writing into a String does not fail.
-        let _ = writeln!(self.0, "# TYPE zam_{name} {kind}\n# HELP zam_{name} {help}");
+        let _ = writeln!(self.text, "# TYPE zam_{name}{head} {kind}\n# HELP zam_{name}{head} {help}");
         for (labels, value) in samples {
             let labels = labels.iter().map(|(key, value)| format!("{key}=\"{}\"", escaped(value)));
             let labels = labels.collect::<Vec<_>>().join(",");
             let braced = if labels.is_empty() { labels } else { format!("{{{labels}}}") };
-            let _ = writeln!(self.0, "zam_{name}{ending}{braced} {value}");
+            let _ = writeln!(self.text, "zam_{name}{ending}{braced} {value}");
         }
     }
 
@@ -110,8 +122,8 @@ fn seconds(at: UnixTime) -> f64 {
 }
 
 /// All of it, as of now.
-fn exposition(shared: &Shared<Watch>, now: UnixTime) -> String {
-    let mut text = Text::default();
+fn exposition(shared: &Shared<Watch>, now: UnixTime, open: bool) -> String {
+    let mut text = Text { open, ..Text::default() };
     text.gauge("build_info", "The version of zamd-watch.", [(vec![("version", env!("CARGO_PKG_VERSION"))], 1.0)]);
     let rows = shared.rows();
     own(&mut text, &rows, now);
@@ -135,7 +147,7 @@ fn exposition(shared: &Shared<Watch>, now: UnixTime) -> String {
         others(&mut text, &said.rows);
     }
     alarms(&mut text, shared);
-    text.0 + "# EOF\n"
+    text.text + if open { "# EOF\n" } else { "" }
 }
 
 fn labels(role: Role, pool: &str) -> Vec<(&'static str, &str)> {
@@ -234,14 +246,18 @@ mod tests {
     use zam_protocol::watch::WatchedCopy;
 
     #[test]
-    fn the_format_is_that_of_openmetrics() {
-        let mut text = Text::default();
-        text.family("counter", "x", "Things.", [(vec![("dataset", "a\"b\\c\nd")], 3.0), (vec![], 0.5)]);
-        text.gauge("none", "Nothing.", []);
-        assert_eq!(
-            text.0,
-            "# TYPE zam_x counter\n# HELP zam_x Things.\nzam_x_total{dataset=\"a\\\"b\\\\c\\nd\"} 3\nzam_x_total 0.5\n"
-        );
+    fn the_format_is_that_of_openmetrics_or_the_older_one() {
+        for (open, head) in [(true, "zam_x"), (false, "zam_x_total")] {
+            let mut text = Text { open, ..Text::default() };
+            text.family("counter", "x", "Things.", [(vec![("dataset", "a\"b\\c\nd")], 3.0), (vec![], 0.5)]);
+            text.gauge("none", "Nothing.", []);
+            assert_eq!(
+                text.text,
+                format!(
+                    "# TYPE {head} counter\n# HELP {head} Things.\nzam_x_total{{dataset=\"a\\\"b\\\\c\\nd\"}} 3\nzam_x_total 0.5\n"
+                )
+            );
+        }
     }
 
     #[test]
@@ -277,11 +293,11 @@ mod tests {
             "zam_copy_lag_seconds{dataset=\"tank/a\",to=\"olympus\"} 600",
             "zam_copy_lag_seconds{dataset=\"tank/a\",to=\"usb\"} 0",
         ] {
-            assert!(text.0.lines().any(|have| have == line), "{line}\n{}", text.0);
+            assert!(text.text.lines().any(|have| have == line), "{line}\n{}", text.text);
         }
-        assert!(!text.0.contains("age_seconds{dataset=\"tank/b\"}"));
+        assert!(!text.text.contains("age_seconds{dataset=\"tank/b\"}"));
         // Each family once, and all of it below its head.
-        let heads: Vec<&str> = text.0.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
+        let heads: Vec<&str> = text.text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
         let mut names: Vec<&str> = heads.iter().filter_map(|head| head.split(' ').next()).collect();
         names.sort_unstable();
         let count = names.len();

@@ -5,6 +5,8 @@ use std::{
     io::{Read, Write},
     net::{TcpListener, TcpStream},
     os::unix::fs::PermissionsExt,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
 };
 use zam_tests::sink;
@@ -270,13 +272,7 @@ fn metrics_are_served_on_the_loopback_where_the_config_says_so() {
     drop(listener);
     let mut world = World::running(TREE, QUICK);
     world.start("watch");
-    let get = |path: &str| -> Option<String> {
-        let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
-        stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n").as_bytes()).ok()?;
-        let mut text = String::new();
-        stream.read_to_string(&mut text).ok()?;
-        Some(text)
-    };
+    let get = |path: &str| get(port, path);
     assert_eq!(get("/metrics"), None, "not unasked");
     world.configure(&format!("{QUICK}\n[watch]\nmetrics = \"127.0.0.1:{port}\"\n"));
     world.signal("watch", "-HUP");
@@ -287,6 +283,9 @@ fn metrics_are_served_on_the_loopback_where_the_config_says_so() {
     ];
     wait_for("metrics", || get("/metrics").is_some_and(|text| well.iter().all(|line| text.contains(line))));
     let text = get("/metrics").unwrap();
+    assert!(text.contains("content-type: text/plain; version=0.0.4") && !text.contains("EOF"), "{text}");
+    // With a header more.
+    let text = get("/metrics HTTP/1.0\r\nAccept: application/OpenMetrics-text; version=1.0.0\r\nx: ").unwrap();
     assert!(text.contains("content-type: application/openmetrics-text") && text.ends_with("\n# EOF\n"), "{text}");
     assert!(get("/etc/passwd").unwrap().starts_with("HTTP/1.1 404 "));
     world.end("snap", "-KILL");
@@ -294,4 +293,87 @@ fn metrics_are_served_on_the_loopback_where_the_config_says_so() {
         get("/metrics")
             .is_some_and(|text| text.contains("zam_alarms{kind=\"down\",level=\"critical\",known=\"false\"} 1\n"))
     });
+}
+
+/// What a server on the loopback answers, with its head.
+fn get(port: u16, path: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    stream.write_all(format!("GET {path} HTTP/1.0\r\nhost: localhost\r\n\r\n").as_bytes()).ok()?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text).ok()?;
+    Some(text)
+}
+
+/// Prometheus' own programs: from `ZAM_TEST_PROMETHEUS`, a folder, which CI has; else none is tried.
+#[test]
+fn a_real_prometheus_reads_the_metrics_and_raises_the_alerts() {
+    let Some(tools) = std::env::var_os("ZAM_TEST_PROMETHEUS").map(PathBuf::from) else {
+        eprintln!("SKIPPED: ZAM_TEST_PROMETHEUS does not say where promtool and prometheus are");
+        return;
+    };
+    let ports = [(); 2].map(|()| listener()).map(|(listener, port)| {
+        drop(listener);
+        port
+    });
+    let [port, server] = ports;
+    let mut world = World::new(TREE, &format!("{QUICK}\n[watch]\nmetrics = \"127.0.0.1:{port}\"\n"));
+    world.start("snap");
+    world.start("prune");
+    world.start("watch");
+    let full = || get(port, "/metrics").filter(|text| text.contains("zam_destroyed_snapshots_total{"));
+    wait_for("metrics", || full().is_some());
+    let text = full().unwrap();
+    let (_, body) = text.split_once("\r\n\r\n").unwrap();
+    let promtool = |args: &[&str], input: &str| {
+        let mut child = Command::new(tools.join("promtool"))
+            .args(args)
+            .current_dir(world.path(""))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        (output.status.success(), [output.stdout, output.stderr].map(|said| String::from_utf8(said).unwrap()).concat())
+    };
+    assert_eq!(promtool(&["check", "metrics"], body), (true, String::new()), "{body}");
+    let (fine, said) = promtool(&["check", "metrics"], "# TYPE zam_x counter\nzam_x 1\n");
+    assert!(!fine && said.contains("_total"), "control: what is not well named it does not like: {said}");
+
+    let rules = concat!(env!("CARGO_MANIFEST_DIR"), "/../packaging/prometheus/zam.rules.yml");
+    let config = format!(
+        "global: {{ scrape_interval: 1s, evaluation_interval: 1s }}\nrule_files: [{rules}]\n\
+         scrape_configs: [{{ job_name: zam, static_configs: [{{ targets: [\"127.0.0.1:{port}\"] }}] }}]\n"
+    );
+    let file = world.path("prometheus.yml");
+    fs::write(&file, config).unwrap();
+    let (fine, said) = promtool(&["check", "config", file.to_str().unwrap()], "");
+    assert!(fine, "{said}");
+    let prometheus = Command::new(tools.join("prometheus"))
+        .arg(format!("--config.file={}", file.display()))
+        .arg(format!("--storage.tsdb.path={}", world.path("tsdb").display()))
+        .arg(format!("--web.listen-address=127.0.0.1:{server}"))
+        .args(["--log.level=error"])
+        .spawn()
+        .unwrap();
+    let _prometheus = Killed(prometheus);
+    let asked = |query: &str| get(server, &format!("/api/v1/query?query={query}")).unwrap_or_default();
+    wait_for("it scrapes", || asked("up").contains(",\"1\"]"));
+    wait_for("zam-snap's", || asked("zam_up%7Brole=%22snap%22%7D").contains(",\"1\"]"));
+    wait_for("a counter", || asked("rate(zam_destroyed_snapshots_total%5B1m%5D)").contains("tank/home"));
+    world.end("snap", "-KILL");
+    wait_for("the alert", || {
+        get(server, "/api/v1/alerts").is_some_and(|all| all.contains("\"alertname\":\"ZamCritical\""))
+    });
+}
+
+/// A program that does not outlive its test.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
