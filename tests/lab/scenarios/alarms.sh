@@ -108,6 +108,46 @@ ok "what it says to do is right" zamctl replicate tank/home --to usb/copies --wa
 ok "that it is over" wait_for 300 no_alarm behind tank/home
 ok "on both sides" wait_for 120 no_alarm quiet usb/copies/tank/home
 
+section "each other way to crash, and who is left"
+# crashed ROLE SIGN: systemd says so of it
+crashed() {
+    ok "its failure is an alarm" wait_for 180 alarm failed "zamd-$1.service"
+    assert_match "with the end of the log" "$2" "$(zamctl alerts | grep -A 20 "zamd-$1.service")"
+    ok "heard at the next log-in" wait_for 60 says "zamd-$1.service: it failed"
+    ok "by mail" wait_for 120 mailed "zamd-$1.service: it failed"
+    ok "it runs again" wait_for 180 systemctl is-active -q "zamd-$1"
+}
+if (($(systemctl --version | sed -n '1s/systemd \([0-9]*\).*/\1/p') >= 254)); then
+    note "zamd-prune, out of memory"
+    systemctl set-property --runtime zamd-prune.service MemoryMax=600K MemorySwapMax=0
+    zamctl prune >/dev/null 2>&1 || true
+    ok "the kernel ends it" wait_for 120 sh -c 'journalctl -u zamd-prune -o cat | grep -q "oom-kill"'
+    systemctl set-property --runtime zamd-prune.service MemoryMax=infinity
+    crashed prune oom-kill
+    note "zamd-send, as when it panics"
+    systemctl kill -s ABRT zamd-send.service
+    crashed send 'ABRT|core-dump'
+    note "zamd-recv, killed"
+    systemctl kill -s KILL zamd-recv.service
+    crashed recv 'status=9/KILL'
+fi
+
+section "what a log-in shell takes longer for it"
+# A hundred times, in milliseconds.
+hundred() {
+    local began
+    began=$(date +%s%3N)
+    # shellcheck disable=SC2034
+    for n in {1..100}; do bash --norc -ic "$1" </dev/null >/dev/null 2>&1; done
+    echo $(($(date +%s%3N) - began))
+}
+bare=$(hundred :) wrong=$(hundred '. /etc/profile.d/zam.sh')
+mv /run/zam/watch/login/alarms /run/zam/watch/login/before
+well=$(hundred '. /etc/profile.d/zam.sh')
+mv /run/zam/watch/login/before /run/zam/watch/login/alarms
+note "a shell alone takes $bare ms a hundred times; with zam.sh $well when all is well, $wrong when something is wrong"
+ok "when all is well, a tenth of what it takes alone at most" test $((well - bare)) -le $((bare / 10 + 100))
+
 section "R-WATCH-3 zam-watch by hand"
 snapshot=$(zfs list -H -o name -s createtxg -t snapshot tank/home | tail -n 1)
 zfs snapshot tank/home@mine

@@ -52,8 +52,8 @@ sleep 15
 away() { [[ $(copy tank/data '.state') == waiting ]]; }
 ok "its copy waits" wait_for 120 away
 note "$(zamctl status tank/data | sed '1!s/^/   | /')"
-lab_try zamctl status tank/data
-assert_eq "which is no alarm" 0 "$LAB_STATUS"
+# A run that was just under way then has failed, and the next one knows better.
+ok "which is no alarm" wait_for 60 zamctl status tank/data
 lab_try zamctl replicate --to usb --wait
 note "asked for it: exit $LAB_STATUS, ${LAB_OUTPUT//$'\n'/; }"
 ok "control: an import" zpool import -d "$LAB_POOLS" usb
