@@ -126,20 +126,28 @@ fn list(
     prefix: &str,
     fresh: Fresh,
 ) -> Result<Listing, zam_zfs::Error> {
-    let Some(here) = lister.pools()?.into_iter().find(|here| here.name == *pool) else {
-        *index = Index::new(pool.clone());
-        return Ok(Listing { pool: None, datasets: Vec::new(), processes: zam_zfs::processes_started() });
-    };
+    let here = || Ok::<_, zam_zfs::Error>(lister.pools()?.into_iter().find(|here| here.name == *pool));
     let named = |tag: &_| match tags::maker(prefix, tag) {
         Maker::Schedule(date) | Maker::Request(date) => Some(date),
         Maker::Other => None,
     };
-    let datasets = match fresh {
-        Fresh::Changes => index.refresh(lister, &named)?,
-        Fresh::All => index.refresh_all(lister, &named)?,
+    let mut refresh = || match fresh {
+        Fresh::Changes => index.refresh(lister, &named).map(<[_]>::to_vec),
+        Fresh::All => index.refresh_all(lister, &named).map(<[_]>::to_vec),
     };
-    let datasets = datasets.to_vec();
-    Ok(Listing { pool: Some(here), datasets, processes: zam_zfs::processes_started() })
+    let (found, datasets) = match here()? {
+        None => (None, Vec::new()),
+        Some(pool) => match refresh() {
+            Ok(datasets) => (Some(pool), datasets),
+            // It was exported meanwhile.
+            Err(_) if here()?.is_none() => (None, Vec::new()),
+            Err(error) => return Err(error),
+        },
+    };
+    if found.is_none() {
+        *index = Index::new(pool.clone());
+    }
+    Ok(Listing { pool: found, datasets, processes: zam_zfs::processes_started() })
 }
 
 fn look(lister: &dyn Lister, index: &mut Index, names: &[SnapshotName]) -> Result<Listing, zam_zfs::Error> {
@@ -171,4 +179,68 @@ pub fn chain(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pretty_assertions::assert_eq;
+    use std::cell::Cell;
+    use zam_names::{CreateTxg, DatasetName, Guid, Snapshot};
+    use zam_zfs::{Error, Grant, Scope};
+
+    /// A pool whose datasets cannot be listed, and which is there so many times.
+    struct Going(Cell<u32>);
+
+    impl Going {
+        fn failed<T>() -> Result<T, Error> {
+            Err(Error::Failed {
+                command: "zfs list".into(),
+                stderr: "cannot open 'tank': dataset does not exist".into(),
+            })
+        }
+    }
+
+    impl Lister for Going {
+        fn pools(&self) -> Result<Vec<Pool>, Error> {
+            let there = self.0.get();
+            self.0.set(there.saturating_sub(1));
+            let pool = Pool { name: "tank".parse().unwrap(), health: "ONLINE".into(), free: 0, capacity: 0 };
+            Ok(Vec::from_iter((there > 0).then_some(pool)))
+        }
+        fn datasets(&self, _: &PoolName) -> Result<Vec<Dataset>, Error> {
+            Self::failed()
+        }
+        fn snapshots(&self, _: Scope<'_>) -> Result<Vec<(SnapshotName, Guid, CreateTxg)>, Error> {
+            Self::failed()
+        }
+        fn details(&self, _: &[SnapshotName]) -> Result<Vec<(SnapshotName, Snapshot)>, Error> {
+            Self::failed()
+        }
+        fn holds(&self, _: &[SnapshotName]) -> Result<Vec<(SnapshotName, Vec<HoldTag>)>, Error> {
+            Self::failed()
+        }
+        fn bookmarks(&self, _: &PoolName) -> Result<Vec<Bookmark>, Error> {
+            Self::failed()
+        }
+        fn copy_facts(&self, _: Scope<'_>) -> Result<Vec<CopyFacts>, Error> {
+            Self::failed()
+        }
+        fn properties(&self, _: &DatasetName, _: &[&str]) -> Result<Vec<String>, Error> {
+            Self::failed()
+        }
+        fn grants(&self, _: &DatasetName) -> Result<Vec<Grant>, Error> {
+            Self::failed()
+        }
+    }
+
+    #[test]
+    fn a_pool_that_is_exported_while_it_is_listed_is_not_imported_and_no_failure() {
+        let listed = |times| {
+            let pool: PoolName = "tank".parse().unwrap();
+            list(&Going(Cell::new(times)), &pool, &mut Index::new(pool.clone()), "zam", Fresh::All)
+        };
+        assert_eq!(listed(1).unwrap().pool, None);
+        assert!(listed(2).is_err(), "control: one that is there and cannot be listed is one");
+    }
 }

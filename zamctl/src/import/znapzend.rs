@@ -194,6 +194,12 @@ impl Target {
             }
             (_, Some(path), _) => goal.extend([("pool", quoted(pool.as_str())), ("dataset", quoted(path))]),
         }
+        // Of this machine the root is the pool in both cases.
+        if self.host.is_none() && roots.get(pool.as_str()).is_some_and(|root| root.as_str() == pool.as_str()) {
+            notes.push(self.at.note(format!(
+                "zam's grants then reach all of the pool {pool}; with a `root` that is a dataset of its own they would end there, and all were sent again"
+            )));
+        }
         goal.push(("windows", write::windows(&self.windows)));
         goal
     }
