@@ -135,6 +135,12 @@ impl There {
         self.client.as_deref()
     }
 
+    /// What somebody says elsewhere than in options.
+    #[must_use]
+    pub fn new(client: Option<String>, root: Option<DatasetName>) -> Self {
+        Self { client, root }
+    }
+
     /// As if a user had said this.
     #[cfg(test)]
     pub fn said(client: &str, root: Option<&str>) -> Self {
@@ -143,8 +149,8 @@ impl There {
 
     /// What the user said of the root.
     #[must_use]
-    pub fn rooted(&self) -> Option<&str> {
-        self.root.as_ref().map(DatasetName::as_str)
+    pub fn root(&self) -> Option<&DatasetName> {
+        self.root.as_ref()
     }
 
     /// What the replica calls this machine.
@@ -163,7 +169,8 @@ impl There {
 }
 
 /// This machine's name.
-fn here() -> String {
+#[must_use]
+pub fn here() -> String {
     let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     name.trim().split('.').next().unwrap_or_default().to_owned()
 }

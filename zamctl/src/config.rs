@@ -1,6 +1,9 @@
 //! The config's files, read as the daemons read them: the main one, then those in `zam.d` beside it by their names.
 
-use crate::failure::{Failure, Kind};
+use crate::{
+    failure::{Failure, Kind},
+    shell::quoted,
+};
 use std::{
     fs, io,
     os::unix::fs::MetadataExt as _,
@@ -41,10 +44,20 @@ pub fn load(main: &Path, zone: &Zone) -> Result<Loaded, Failure> {
     }
 }
 
-/// Files and folders of the config that others than root and this user can write, so that the daemons, which obey it, will
-/// not take it; each with what to do about it.
+/// A file or folder of the config that others than root and this user can write, so that the daemons, which obey it, will
+/// not take it.
+pub struct Unsafe {
+    /// Which.
+    pub path: PathBuf,
+    /// Why.
+    pub why: String,
+    /// What to do about it.
+    pub command: String,
+}
+
+/// All of them.
 #[must_use]
-pub fn unsafe_places(main: &Path) -> Vec<String> {
+pub fn unsafe_places(main: &Path) -> Vec<Unsafe> {
     let folder = |path: &Path| match path.parent() {
         Some(folder) if folder != Path::new("") => folder.to_owned(),
         _ => PathBuf::from("."),
@@ -63,15 +76,18 @@ pub fn written(main: &Path) -> Option<UnixTime> {
     times.max()
 }
 
-fn not_safe(path: &Path) -> Option<String> {
+fn not_safe(path: &Path) -> Option<Unsafe> {
     let about = fs::metadata(path).ok()?;
     let own = fs::metadata("/proc/self").map_or(0, |own| own.uid());
-    let shown = path.display();
-    if about.mode() & 0o022 != 0 {
-        return Some(format!("others can write {shown}, so the daemons will not obey it: `chmod go-w {shown}`"));
-    }
-    let foreign = about.uid() != 0 && about.uid() != own;
-    foreign.then(|| format!("{shown} does not belong to root, so the daemons will not obey it: `chown root {shown}`"))
+    let shown = quoted(&path.display().to_string());
+    let (why, command) = if about.mode() & 0o022 != 0 {
+        (format!("others can write {shown}, so the daemons will not obey it"), format!("chmod go-w {shown}"))
+    } else if about.uid() != 0 && about.uid() != own {
+        (format!("{shown} does not belong to root, so the daemons will not obey it"), format!("chown root {shown}"))
+    } else {
+        return None;
+    };
+    Some(Unsafe { path: path.to_owned(), why, command })
 }
 
 /// The main file and the drop-ins.

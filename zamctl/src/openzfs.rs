@@ -14,6 +14,12 @@ impl OpenZfs {
     /// Where nobody knows which: all that zam makes use of.
     pub const ANY: Self = Self(u16::MAX, 0, 0);
 
+    /// A version by its numbers.
+    #[must_use]
+    pub const fn new([major, minor, patch]: [u16; 3]) -> Self {
+        Self(major, minor, patch)
+    }
+
     /// The kernel's, which judges the grants.
     #[must_use]
     pub fn here() -> Option<Self> {

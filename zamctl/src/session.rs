@@ -4,6 +4,7 @@ use crate::{
     cli::Globals,
     config::{self, Loaded},
     failure::Failure,
+    openzfs::OpenZfs,
 };
 use jiff::{Timestamp, tz::TimeZone};
 use zam_names::UnixTime;
@@ -50,6 +51,12 @@ impl Session {
             Some(folder) => Open::Sim { folder: folder.clone(), user: "nobody".to_owned() },
         }
         .lister()
+    }
+
+    /// The OpenZFS that judges the grants; of a simulated pool, one that knows all.
+    #[must_use]
+    pub fn openzfs(&self) -> OpenZfs {
+        if self.globals.simulate.is_some() { None } else { OpenZfs::here() }.unwrap_or(OpenZfs::ANY)
     }
 }
 

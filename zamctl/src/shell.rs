@@ -1,5 +1,7 @@
 //! Words for a POSIX shell.
 
+use zam_names::SnapshotName;
+
 /// A word that the shell takes as it stands: quoted where it must be.
 #[must_use]
 pub fn quoted(word: &str) -> String {
@@ -9,6 +11,17 @@ pub fn quoted(word: &str) -> String {
     }
     format!("'{}'", word.replace('\'', r"'\''"))
 }
+
+/// A command over snapshots, as often as it takes.
+pub fn in_batches(command: &str, names: &[SnapshotName]) -> impl Iterator<Item = String> {
+    names.chunks(BATCH).map(move |names| {
+        let names: Vec<String> = names.iter().map(|name| quoted(&name.to_string())).collect();
+        format!("{command} {}", names.join(" "))
+    })
+}
+
+/// So many names on one line: far below what a shell takes.
+const BATCH: usize = 50;
 
 #[cfg(test)]
 mod tests {

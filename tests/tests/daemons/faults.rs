@@ -1,5 +1,9 @@
 use crate::world::{QUICK, TREE, World, wait_for};
-use std::{process::Command, thread::sleep, time::Duration};
+use std::{
+    process::Command,
+    thread::sleep,
+    time::{Duration, SystemTime},
+};
 
 fn problems(world: &World, dataset: &str) -> String {
     world.row(dataset).map(|row| row.to_string()).unwrap_or_default()
@@ -91,6 +95,28 @@ fn a_bad_config_is_refused_and_the_old_one_stays() {
     world.configure(&QUICK.replace("exclude = [\"cache\"]", ""));
     world.signal("snap", "-HUP");
     wait_for("a snapshot of what was excluded", || world.count("tank/cache") > 0);
+}
+
+#[test]
+fn doctor_finds_who_runs_by_an_older_config() {
+    let world = World::running(TREE, QUICK);
+    let older = || {
+        let report = world.json(&["doctor", "--json"]);
+        let findings = report["findings"].as_array().unwrap().iter();
+        findings
+            .filter(|finding| finding["check"] == "reload")
+            .map(|finding| finding["commands"][0].to_string())
+            .collect()
+    };
+    assert_eq!(older(), Vec::<String>::new());
+    let file = std::fs::File::options().append(true).open(world.path("zam.toml")).unwrap();
+    file.set_modified(SystemTime::now() + Duration::from_secs(2)).unwrap();
+    assert_eq!(older(), ["\"systemctl reload zamd-snap\"", "\"systemctl reload zamd-prune\""]);
+    wait_for("the reload that it asks for", || {
+        world.signal("snap", "-HUP");
+        world.signal("prune", "-HUP");
+        older().is_empty()
+    });
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::{
     words::count,
 };
 use std::path::Path;
-use zam_protocol::Hello;
+use zam_protocol::{Hello, Role};
 
 /// Check the config, and say what it covers
 ///
@@ -34,8 +34,8 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Failure> {
     for warning in &loaded.warnings {
         out::remark(&format!("{warning}\n"));
     }
-    for line in config::unsafe_places(&session.globals.config) {
-        out::remark(&format!("warning: {line}"));
+    for place in config::unsafe_places(&session.globals.config) {
+        out::remark(&format!("warning: {}: `{}`", place.why, place.command));
     }
     if args.print_effective {
         out::print(&loaded.config.effective_toml())?;
@@ -77,24 +77,20 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Failure> {
         text += &format!(", with {}", count(loaded.warnings.len(), "warning"));
     }
     out::print(&(text + "\n"))?;
-    for line in not_loaded_yet(session) {
-        out::remark(&line);
+    for role in not_loaded_yet(session) {
+        out::remark(&format!(
+            "{role} still runs by what it loaded before: `systemctl reload {role}` makes it load this"
+        ));
     }
     Ok(Outcome::Fine)
 }
 
 /// The daemons that run, and run by an older config than the one that was checked.
-fn not_loaded_yet(session: &Session) -> Vec<String> {
+pub fn not_loaded_yet(session: &Session) -> Vec<Role> {
     let Ok(doors) = Doors::new(session) else { return Vec::new() };
     let Some(written) = config::written(&session.globals.config) else { return Vec::new() };
     let absolute = |path: &Path| path.canonicalize().ok();
     let this = absolute(&session.globals.config);
     let older = |hello: &Hello| hello.config.loaded < written && absolute(Path::new(&hello.config.file)) == this;
-    let daemons = doors.hellos();
-    let older = daemons.iter().filter(|hello| older(hello));
-    older
-        .map(|hello| {
-            format!("{0} still runs by what it loaded before: `systemctl reload {0}` makes it load this", hello.role)
-        })
-        .collect()
+    doors.hellos().iter().filter(|hello| older(hello)).map(|hello| hello.role).collect()
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     failure::{Failure, Outcome},
-    grants::{self, Role, compare, given_above, needs, peril, roots, unallow},
+    grants::{self, Difference, Role, compare, given_above, needs, peril, roots, unallow},
     look::Land,
     openzfs::OpenZfs,
     out,
@@ -48,8 +48,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Failure> {
     let config = session.config()?.config;
     let roles: Vec<Role> = Role::ALL.into_iter().filter(|role| args.role.is_none_or(|only| only == *role)).collect();
     let lister = session.lister();
-    let simulated = session.globals.simulate.is_some();
-    let zfs = args.openzfs.or_else(|| OpenZfs::here().filter(|_| !simulated)).unwrap_or(OpenZfs::ANY);
+    let zfs = args.openzfs.unwrap_or_else(|| session.openzfs());
     if args.check {
         return check(&config, &roles, zfs, args.replica, &*lister);
     }
@@ -62,16 +61,21 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Failure> {
 }
 
 /// What the printed text is made from.
-struct Print<'a> {
-    config: &'a Config,
-    roles: &'a [Role],
-    zfs: OpenZfs,
-    land: Option<&'a Land>,
+pub struct Print<'a> {
+    /// What needs the grants.
+    pub config: &'a Config,
+    /// Whose.
+    pub roles: &'a [Role],
+    /// Which release.
+    pub zfs: OpenZfs,
+    /// What is there, where the pools could be listed.
+    pub land: Option<&'a Land>,
 }
 
 impl Print<'_> {
-    /// The commands with their comments.
-    fn managed(&self, from: &str) -> String {
+    /// The commands for what is managed here, with their comments; `from` is where the config stands.
+    #[must_use]
+    pub fn managed(&self, from: &str) -> String {
         let mut out = self.head(from, "");
         let (managed, replicas): (Vec<&Entry>, Vec<&Entry>) =
             self.config.entries.iter().partition(|entry| entry.client.is_none());
@@ -85,7 +89,9 @@ impl Print<'_> {
         out
     }
 
-    fn replicas(&self, from: &str) -> String {
+    /// The same for what is received here.
+    #[must_use]
+    pub fn replicas(&self, from: &str) -> String {
         let mut out = self.head(from, " --replica");
         if roots(self.config).next().is_none() {
             out += "\n# Nothing: there is no [[replicas]] in the config. On the source, `zamctl replica-config --print DEST` prints one.\n";
@@ -248,14 +254,7 @@ fn check(
     for entry in config.entries.iter().filter(|entry| entry.enabled && land.dataset(&entry.source).is_none()) {
         out::remark(&format!("{}: {} is not there now, so it was not compared", entry.place, entry.source));
     }
-    let mut found: Vec<Grant> = Vec::new();
-    for dataset in &land.datasets {
-        found.extend(lister.grants(&dataset.name)?);
-    }
-    let there = |name: &DatasetName| land.dataset(name).is_some();
-    let difference = compare(config, roles, zfs, &there, &found);
-    let exposed: Vec<(&Entry, Vec<&str>)> =
-        if roles.contains(&Role::Recv) { exposed(config, lister, &there)? } else { vec![] };
+    let Compared { difference, exposed } = compared(config, roles, zfs, &land, lister)?;
     let (missing, surplus) = (difference.missing.len() + exposed.len(), difference.surplus.len());
     let guarantees: String = roots(config).filter(|_| replica).map(|root| guarantee(root, zfs)).collect();
     if missing + surplus == 0 {
@@ -270,9 +269,9 @@ fn check(
         let _ = writeln!(text, "{}", grants::allow(&grant.who, grant.scope, &grant.permissions, &grant.dataset));
     }
     for (root, properties) in exposed {
-        let (root, properties) = (&root.source, properties.join(" "));
-        let _ = writeln!(text, "\n# missing on {root}, which holds what was received: {properties}");
-        let _ = writeln!(text, "zfs set {properties} {}", quoted(root.as_str()));
+        let (root, command) = (&root.source, cover(&root.source, &properties));
+        let properties = properties.join(" ");
+        let _ = writeln!(text, "\n# missing on {root}, which holds what was received: {properties}\n{command}");
     }
     for grant in &difference.surplus {
         let who = grants::name(&grant.who);
@@ -287,6 +286,40 @@ fn check(
     }
     out::print(&text)?;
     Ok(Outcome::Attention)
+}
+
+/// How what is there differs from what the config needs.
+pub struct Compared<'a> {
+    /// The grants.
+    pub difference: Difference,
+    /// The replicas' roots that lack properties, each with those.
+    pub exposed: Vec<(&'a Entry, Vec<&'static str>)>,
+}
+
+/// Asks the pools what is granted, and compares.
+///
+/// # Errors
+/// If they do not answer.
+pub fn compared<'a>(
+    config: &'a Config,
+    roles: &[Role],
+    zfs: OpenZfs,
+    land: &Land,
+    lister: &dyn Lister,
+) -> Result<Compared<'a>, Failure> {
+    let mut found: Vec<Grant> = Vec::new();
+    for dataset in &land.datasets {
+        found.extend(lister.grants(&dataset.name)?);
+    }
+    let there = |name: &DatasetName| land.dataset(name).is_some();
+    let exposed = if roles.contains(&Role::Recv) { exposed(config, lister, &there)? } else { vec![] };
+    Ok(Compared { difference: compare(config, roles, zfs, &there, &found), exposed })
+}
+
+/// The command that gives a root the properties that it lacks.
+#[must_use]
+pub fn cover(root: &DatasetName, properties: &[&str]) -> String {
+    format!("zfs set {} {}", properties.join(" "), quoted(root.as_str()))
 }
 
 /// The roots that lack some of [`CONTAINER`], with what they lack.
@@ -310,7 +343,7 @@ fn exposed<'a>(
 }
 
 /// What keeps a copy from being undone by receiving.
-fn guarantee(root: &Entry, zfs: OpenZfs) -> String {
+pub fn guarantee(root: &Entry, zfs: OpenZfs) -> String {
     let root = &root.source;
     if zfs.knows(OpenZfs::RECEIVE_APPEND) {
         return format!("{root}: append-only by the kernel: a receive can add, and cannot roll back, held or not\n");

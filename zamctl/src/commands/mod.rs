@@ -3,6 +3,7 @@
 mod alerts;
 mod check;
 mod completions;
+mod doctor;
 mod expire;
 mod explain;
 mod grant;
@@ -38,6 +39,7 @@ pub enum Command {
     Plan(plan::Args),
     Explain(explain::Args),
     Check(check::Args),
+    Doctor(doctor::Args),
     Snapshot(snapshot::Args),
     Prune(prune::Args),
     Replicate(replicate::Args),
@@ -69,6 +71,7 @@ pub fn run(command: Command, session: &Session) -> Result<Outcome, Failure> {
         Command::Plan(args) => plan::run(&args, session),
         Command::Explain(args) => explain::run(&args, session),
         Command::Check(args) => check::run(&args, session),
+        Command::Doctor(args) => doctor::run(&args, session),
         Command::Snapshot(args) => snapshot::run(&args, session),
         Command::Prune(args) => prune::run(&args, session),
         Command::Replicate(args) => replicate::run(&args, session),

@@ -1,13 +1,15 @@
 //! `zamctl ssh`: what to type so that this machine reaches its replica, and nothing more.
 
 use crate::{
-    abroad::{Abroad, There},
+    abroad::{self, Abroad, There},
     failure::{Failure, Kind, Outcome},
+    grants::roots,
     out,
     session::Session,
     shell::quoted,
 };
-use std::{fmt::Write as _, fs, path::PathBuf};
+use std::{fmt::Write as _, fs};
+use zam_names::DatasetName;
 
 /// Print the commands that let zamd-send reach a replica by ssh
 ///
@@ -33,9 +35,12 @@ pub struct Args {
     /// At which port its sshd listens
     #[arg(long, value_name = "N")]
     port: Option<u16>,
-    /// The public key of zamd-send
-    #[arg(long, value_name = "FILE", default_value = "/var/lib/zam/send/id_ed25519.pub")]
-    key: PathBuf,
+    /// The public key of zamd-send: its file, or the key itself
+    #[arg(long, value_name = "KEY", default_value = "/var/lib/zam/send/id_ed25519.pub")]
+    key: String,
+    /// On the replica itself: let this client of its `[[replicas]]` in, with the key that `--key` says
+    #[arg(long, value_name = "CLIENT", conflicts_with_all = ["destination", "on", "client", "root", "address", "port"])]
+    from: Option<String>,
 }
 
 /// One of the two machines.
@@ -54,6 +59,15 @@ enum Side {
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Failure> {
     debug_assert!(args.print);
     let config = session.config()?.config;
+    if let Some(client) = &args.from {
+        let root = roots(&config).find(|root| root.client.as_ref() == Some(client)).map(|root| &root.source);
+        let root = root.ok_or_else(|| {
+            Failure::usage(format!("no `[[replicas]]` of the config has the client {client:?}"))
+                .hint("`zamctl setup --replica` writes one")
+        })?;
+        out::print(&for_replica(client, root, &args.key)?)?;
+        return Ok(Outcome::Fine);
+    }
     let place = Abroad::find(&config, args.destination.as_deref())?;
     let Some(host) = place.host() else {
         return Err(Failure::usage(format!("{} is on this machine, and needs no ssh", place.name)));
@@ -62,14 +76,43 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Failure> {
     let text = match args.on {
         Side::Source => source(args, host, &client),
         Side::Replica => {
-            let key = key(args, host)?;
+            let hint = format!("as root, first run what `zamctl ssh --print {}` prints, which makes it", quoted(host));
+            let key = key(&args.key, &hint)?;
             let root = place.root(&args.there)?;
-            let line = format!("{} {key} zam-send@{client}", limits(&client, root.as_str()));
-            replica(host, place.user(), &client, &line)
+            replica(host, place.user(), &client, &line(&client, &root, &key))
         }
     };
     out::print(&text)?;
     Ok(Outcome::Fine)
+}
+
+/// What lets this machine reach a replica by its name, with what is known of it.
+#[must_use]
+pub fn for_source(host: &str, client: &str, there: &There) -> String {
+    let args = Args {
+        print: true,
+        destination: None,
+        on: Side::Source,
+        there: there.clone(),
+        address: None,
+        port: None,
+        key: String::new(),
+        from: None,
+    };
+    source(&args, host, client)
+}
+
+/// What lets a client in here, with this key (or the file that has it).
+///
+/// # Errors
+/// If there is no such key.
+pub fn for_replica(client: &str, root: &DatasetName, from: &str) -> Result<String, Failure> {
+    let key = key(from, &format!("bring /var/lib/zam/send/id_ed25519.pub of {client} here"))?;
+    Ok(replica(&abroad::here(), "zam-ssh", client, &line(client, root, &key)))
+}
+
+fn line(client: &str, root: &DatasetName, key: &str) -> String {
+    format!("{} {key} zam-send@{client}", limits(client, root.as_str()))
 }
 
 fn source(args: &Args, host: &str, client: &str) -> String {
@@ -77,7 +120,7 @@ fn source(args: &Args, host: &str, client: &str) -> String {
     let port = args.port.map(|port| format!(" -p {port}")).unwrap_or_default();
     let ssh_port = args.port.map(|port| format!("    Port {port}\n")).unwrap_or_default();
     let mut more = String::new();
-    let there = [("--client", args.there.named()), ("--root", args.there.rooted())];
+    let there = [("--client", args.there.named()), ("--root", args.there.root().map(DatasetName::as_str))];
     for (option, said) in there.into_iter().filter_map(|(option, said)| Some((option, said?))) {
         let _ = write!(more, " {option} {}", quoted(said));
     }
@@ -156,25 +199,24 @@ fn replica(host: &str, user: &str, client: &str, line: &str) -> String {
 }
 
 /// What the key may do. sshd takes a backslash in front of a quote, and the shell that it starts takes words as they are quoted.
-fn limits(client: &str, root: &str) -> String {
+#[must_use]
+pub fn limits(client: &str, root: &str) -> String {
     let command = format!("{RECEIVE} --client {} --root {}", quoted(client), quoted(root));
     format!("restrict,command=\"{}\"", command.replace('"', "\\\""))
 }
 
-/// Type and key, less the comment.
-fn key(args: &Args, host: &str) -> Result<String, Failure> {
-    let text = fs::read_to_string(&args.key).map_err(|error| {
-        let failure = Failure::new(Kind::Failed, format!("cannot read the public key {}", args.key.display()));
-        failure.because(Some(&error)).hint(format!(
-            "as root, first run what `zamctl ssh --print {}` prints, which makes it; or name another with `--key`",
-            quoted(host)
-        ))
+/// Type and key, less the comment; of a file, or as they were said.
+fn key(said: &str, hint: &str) -> Result<String, Failure> {
+    let text = if said.starts_with("ssh-") { Ok(said.to_owned()) } else { fs::read_to_string(said) };
+    let text = text.map_err(|error| {
+        let failure = Failure::new(Kind::Failed, format!("cannot read the public key {said}"));
+        failure.because(Some(&error)).hint(format!("{hint}; or name another with `--key`"))
     })?;
     let words: Vec<&str> = text.split_whitespace().take(2).collect();
     let plain = |word: &&str| word.chars().all(|c| c.is_ascii_alphanumeric() || "-+/=@.".contains(c));
     match words.as_slice() {
         [sort, key] if sort.starts_with("ssh-") && words.iter().all(plain) => Ok(format!("{sort} {key}")),
-        _ => Err(Failure::new(Kind::Failed, format!("{} is not a public key of ssh", args.key.display()))),
+        _ => Err(Failure::new(Kind::Failed, format!("{said} is not a public key of ssh"))),
     }
 }
 
@@ -184,9 +226,12 @@ fn address(text: &str) -> Result<String, String> {
     if good { Ok(text.to_owned()) } else { Err("not the name or address of a host".to_owned()) }
 }
 
-const HOME: &str = "/var/lib/zam/send";
-const RECEIVE: &str = "/usr/bin/zam-receive";
-const DROP_IN: &str = include_str!("../../../packaging/ssh/zam.conf");
+/// Where zamd-send's ssh has its key.
+pub const HOME: &str = "/var/lib/zam/send";
+/// What a key may start.
+pub const RECEIVE: &str = "/usr/bin/zam-receive";
+/// What the replica's sshd is told.
+pub const DROP_IN: &str = include_str!("../../../packaging/ssh/zam.conf");
 
 #[cfg(test)]
 #[path = "ssh_tests.rs"]

@@ -6,7 +6,7 @@ use crate::{
     look::Land,
     out,
     session::Session,
-    shell::quoted,
+    shell::{in_batches, quoted},
     words::count,
 };
 use zam_names::{HOLD_TAG, KEEP_TAG, Pool, SnapshotName};
@@ -31,9 +31,6 @@ const UNITS: [(&str, &[&str]); 5] = [
     ("send", &["status", "control"]),
     ("recv", &["status", "control", "peer", "stream"]),
 ];
-
-/// So many names on one line: far below what a shell takes.
-const BATCH: usize = 50;
 
 /// Prints.
 ///
@@ -105,11 +102,7 @@ fn seen(land: &Land) -> impl Iterator<Item = &Pool> {
 }
 
 fn release(tag: &str, names: &[SnapshotName], before: &str) -> String {
-    let line = |names: &[SnapshotName]| {
-        let names: Vec<String> = names.iter().map(|name| quoted(&name.to_string())).collect();
-        format!("{before}zfs release {tag} {}\n", names.join(" "))
-    };
-    names.chunks(BATCH).map(line).collect()
+    in_batches(&format!("{before}zfs release {tag}"), names).map(|line| line + "\n").collect()
 }
 
 /// What zamd-send marked: `#zam-` and the replica's number.
