@@ -77,8 +77,11 @@ impl Span {
 
     /// `count` of `unit`, if the count is neither 0 nor above [`Span::MAX_COUNT`].
     #[must_use]
-    pub fn new(count: u32, unit: Unit) -> Option<Self> {
-        (1..=Self::MAX_COUNT).contains(&count).then_some(Self { count, unit })
+    pub const fn new(count: u32, unit: Unit) -> Option<Self> {
+        match count {
+            1..=Self::MAX_COUNT => Some(Self { count, unit }),
+            _ => None,
+        }
     }
 
     /// So many times as long, or as long as a span can be.

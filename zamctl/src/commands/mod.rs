@@ -16,6 +16,7 @@ mod prune;
 mod replica_config;
 mod replicate;
 mod restore;
+mod setup;
 mod snapshot;
 mod ssh;
 mod status;
@@ -38,6 +39,7 @@ pub enum Command {
     Health(health::Args),
     Plan(plan::Args),
     Explain(explain::Args),
+    Setup(setup::Args),
     Check(check::Args),
     Doctor(doctor::Args),
     Snapshot(snapshot::Args),
@@ -70,6 +72,7 @@ pub fn run(command: Command, session: &Session) -> Result<Outcome, Failure> {
         Command::Health(args) => health::run(&args, session),
         Command::Plan(args) => plan::run(&args, session),
         Command::Explain(args) => explain::run(&args, session),
+        Command::Setup(args) => setup::run(&args, session),
         Command::Check(args) => check::run(&args, session),
         Command::Doctor(args) => doctor::run(&args, session),
         Command::Snapshot(args) => snapshot::run(&args, session),

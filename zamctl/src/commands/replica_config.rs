@@ -41,7 +41,11 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Failure> {
     Ok(Outcome::Fine)
 }
 
-fn block(config: &Config, place: &Abroad<'_>, there: &There) -> Result<String, Failure> {
+/// The block.
+///
+/// # Errors
+/// If the config does not say enough.
+pub fn block(config: &Config, place: &Abroad<'_>, there: &There) -> Result<String, Failure> {
     let (client, root) = (there.client()?, place.root(there)?);
     let mut sent = Vec::new();
     for (entry, destination) in &place.sent {

@@ -18,6 +18,7 @@ mod zrepl_keep;
 pub use land::Land;
 pub use takeover::{Sides, Taken, aim, listed, look_at, report};
 pub use text::File;
+pub use write::windows;
 
 use crate::failure::Failure;
 use zam_names::DatasetName;
