@@ -90,6 +90,8 @@ pub struct Keeper<P: Part> {
 
 /// Within how many seconds a clock that is set, or a pool that is imported, is noticed.
 const NAP: i64 = 30;
+/// How often a pool is listed, so that new datasets are seen, in seconds.
+const NEWS: i64 = 600;
 /// How often everything is asked again, holds and marks that others changed included, in seconds.
 const REFRESH: i64 = 3600;
 /// How long notes on a dataset are kept after it was last seen, in seconds.
@@ -161,7 +163,7 @@ impl<P: Part> Keeper<P> {
                     view.worker = WorkerState::Idle;
                     view.last_tick = round.tick.or(view.last_tick.take());
                 });
-                round.again
+                round.again.min(self.news(now))
             }
             Err(error) => {
                 tracing::error!(pool = %self.name, error, "the round over the pool failed");
@@ -293,11 +295,21 @@ impl<P: Part> Keeper<P> {
 
     /// Rows for the entries of this pool whose source is not there, each with its reason.
     pub fn missing_rows(&self, config: &Config, why: impl Fn(&Entry) -> String) -> Vec<P::Row> {
+        self.missing(config).map(|e| P::missing(e.source.clone(), e, why(e))).collect()
+    }
+
+    fn missing<'a>(&'a self, config: &'a Config) -> impl Iterator<Item = &'a Entry> {
         let here = |name: &DatasetName| self.datasets.iter().any(|dataset| dataset.name == *name);
-        let missing = |entry: &&Entry| {
+        config.entries.iter().filter(move |entry| {
             entry.enabled && P::concerns(entry) && entry.source.pool() == self.name && !here(&entry.source)
-        };
-        config.entries.iter().filter(missing).map(|e| P::missing(e.source.clone(), e, why(e))).collect()
+        })
+    }
+
+    /// When what is new in the pool is seen at the latest: as soon as an entry whose source is not there would want it.
+    fn news(&self, now: UnixTime) -> UnixTime {
+        let config = self.shared.config();
+        let periods = self.missing(&config).flat_map(|entry| [entry.snapshot_period, entry.prune_period]).flatten();
+        now.plus(periods.map(|period| period.approximate_seconds()).min().unwrap_or(NEWS).clamp(1, NEWS))
     }
 
     /// Why an entry of a pool that is there covers nothing: gone, or known under another name now.

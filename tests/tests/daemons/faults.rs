@@ -56,6 +56,17 @@ fn an_exported_pool_comes_back_by_itself_and_another_never_notices() {
 }
 
 #[test]
+fn a_dataset_that_is_made_later_is_found_as_soon_as_its_entry_wants_it() {
+    let entry = "[[managed-datasets]]\nsource = \"tank/later\"\nsnapshot-period = \"1s\"\nprune-period = \"1d\"\n";
+    let other = "[[managed-datasets]]\nsource = \"tank/home\"\nsnapshot-period = \"1d\"\nprune-period = \"1d\"\n";
+    let world = World::running(TREE, &format!("clock = \"trust\"\n{other}{entry}"));
+    wait_for("the status to say so", || problems(&world, "tank/later").contains("no such dataset"));
+    wait_for("the other's", || world.count("tank/home") > 0);
+    world.admin("create tank/later");
+    world.wait_for_a_tick("tank/later");
+}
+
+#[test]
 fn a_suspended_pool_does_not_stop_another() {
     let pools = format!("{TREE}\npool other\ncreate other/data\nallow zam-snap both snapshot,hold,release other\n");
     let config = format!(
@@ -106,7 +117,7 @@ fn doctor_finds_who_runs_by_an_older_config() {
         findings
             .filter(|finding| finding["check"] == "reload")
             .map(|finding| finding["commands"][0].to_string())
-            .collect()
+            .collect::<Vec<_>>()
     };
     assert_eq!(older(), Vec::<String>::new());
     let file = std::fs::File::options().append(true).open(world.path("zam.toml")).unwrap();
