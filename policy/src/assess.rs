@@ -348,7 +348,8 @@ fn origin(entry: &Entry) -> Origin {
 }
 
 /// Whether a dataset that should get snapshots has had none for the entry's number of periods. How often copies arrive is
-/// the source's business: a day is given to them at least. A client that is retired is not waited for.
+/// the source's business: a day is given to them at least. A client that is retired is not waited for; what is to wait
+/// (`run-when`) is not late before its limit.
 fn silent(entry: &Entry, newest: Option<UnixTime>, now: UnixTime) -> bool {
     let period = match entry.rule.windows.first() {
         Some(first) if entry.is_replica() && !entry.is_retired(now) => {
@@ -357,6 +358,7 @@ fn silent(entry: &Entry, newest: Option<UnixTime>, now: UnixTime) -> bool {
         _ => entry.snapshot_period.map(Span::approximate_seconds),
     };
     let Some(period) = period.filter(|_| entry.silence > 0) else { return false };
-    let patience = period.saturating_mul(i64::from(entry.silence));
+    let waits = entry.run_when.snapshots.as_ref().map_or(0, |when| when.at_latest.times(2).approximate_seconds());
+    let patience = period.saturating_mul(i64::from(entry.silence)).max(waits);
     newest.is_none_or(|date| now.since(date) > patience)
 }

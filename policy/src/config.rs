@@ -19,6 +19,7 @@ mod node;
 mod odd;
 mod presets;
 mod replicas;
+mod run_when;
 mod schema;
 mod tiers;
 mod toml_text;
@@ -28,6 +29,7 @@ pub use destination::{Compress, Destination, DestinationId, DestinationIdError, 
 pub use findings::{Errors, Finding, Place, Warning};
 pub use matching::Match;
 pub use model::{ClockTrust, Config, Entry};
+pub use run_when::RunWhen;
 pub use watch::{Mail, MailBy, Ping, Url, Watch};
 
 use crate::Zone;

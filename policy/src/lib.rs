@@ -16,6 +16,7 @@ mod rule;
 pub mod schedule;
 mod span;
 pub mod tags;
+pub mod when;
 
 pub use pattern::Pattern;
 pub use rule::{Digest, Rule, Tier, Zone};

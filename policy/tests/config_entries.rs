@@ -421,3 +421,44 @@ fn what_a_destination_does_not_say() {
     // The effective form says all of it again.
     assert_eq!(toml(&config.effective_toml()).entries[0].destinations, a.destinations);
 }
+
+#[test]
+fn what_tasks_wait_for_is_handed_down_as_one_and_nobody_is_alarmed_by_it() {
+    let config = toml(
+        r#"
+        [default.managed-datasets]
+        snapshot-period = "10m"
+        run-when.snapshots = { ac-power = true }
+        [[managed-datasets]]
+        source = "a"
+        recursive = true
+        run-when = { snapshots = { idle = "5m", at-latest = "8h" }, replication = { between = "22:00-06:00" } }
+        destinations = [{ remote-host = "olympus" }]
+        [[managed-datasets]]
+        source = "a/b"
+        run-when = {}
+        [[managed-datasets]]
+        source = "a/c"
+        snapshot-period = "2w"
+        [[managed-datasets]]
+        source = "b"
+        "#,
+    );
+    let waits = |source: &str| {
+        let entry = entry(&config, source);
+        let (snapshots, replication) = (&entry.run_when.snapshots, &entry.run_when.replication);
+        [snapshots, replication].map(|when| when.as_ref().map_or_else(String::new, ToString::to_string))
+    };
+    let late = |source: &str| {
+        let entry = entry(&config, source);
+        [entry.stale_after, entry.destinations.first().and_then(|to| to.stale_after)]
+            .map(|span| span.map_or_else(String::new, |span| span.to_string()))
+    };
+    let rest = "idle for 5m; at the latest 8h after the last";
+    assert_eq!(waits("a"), [rest, "between 22:00-06:00; at the latest 1d after the last"]);
+    assert_eq!(late("a"), ["16h", "2d"]);
+    assert_eq!((waits("a/b"), late("a/b")), (["", ""].map(str::to_owned), ["30m", "1d"].map(str::to_owned)));
+    assert_eq!(waits("a/c"), [rest, "between 22:00-06:00; at the latest 4w after the last"]);
+    assert_eq!(late("a/c"), ["6w", "8w"]);
+    assert_eq!(waits("b"), ["not on battery; at the latest 1d after the last", ""]);
+}

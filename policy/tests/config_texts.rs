@@ -91,6 +91,9 @@ const PIECES: &[&str] = &[
     "\r\n",
     "dataset",
     "pool",
+    "run-when",
+    "snapshots",
+    "between",
 ];
 
 const SAMPLES: &[&str] = &[
@@ -99,6 +102,7 @@ const SAMPLES: &[&str] = &[
     include_str!("fixtures/good/design.toml"),
     include_str!("fixtures/odd/odd.toml"),
     include_str!("fixtures/odd/replicas.toml"),
+    include_str!("fixtures/odd/run-when.toml"),
     include_str!("fixtures/bad/replicas.toml"),
     include_str!("fixtures/bad/destinations.toml"),
     include_str!("fixtures/bad/refs.toml"),

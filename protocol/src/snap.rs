@@ -85,6 +85,8 @@ pub struct SnapStatus {
     pub last: Option<UnixTime>,
     /// When the next is due; none if nothing is scheduled.
     pub next: Option<UnixTime>,
+    /// What that waits for, in words, if it is due already (`run-when`).
+    pub waits: Option<String>,
     /// How many snapshots it has.
     pub snapshots: u32,
     /// How many of them zam holds.

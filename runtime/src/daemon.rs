@@ -7,6 +7,7 @@ use crate::{
     config::Live,
     doors::{Doorkeeper, People},
     keeper::{Hands, Keeper, Part, Shared, chain, serve},
+    machine,
     sandbox::{self, Reach},
     signals, systemd, worker,
 };
@@ -160,6 +161,7 @@ async fn serve_until_stopped<D: Daemon>(
         })
     });
     let doors: Vec<JoinHandle<()>> = doors.collect::<std::io::Result<_>>()?;
+    tokio::task::spawn_local(machine::watch(Rc::clone(&shared), signals.stop.clone()));
     D::begin(&shared, &signals.stop);
     let mut pools = Pools::new(shared.clone());
     pools.follow_the_config();

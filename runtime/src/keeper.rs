@@ -21,6 +21,7 @@ use zam_policy::{
     config::{Config, Entry, Match},
     notes::DatasetNotes,
     tags::{self, Maker},
+    when::When,
 };
 use zam_protocol::{JobId, Row, Tick, Work, WorkerState};
 
@@ -46,6 +47,11 @@ pub trait Part: Sized + 'static {
     /// Whether an entry is this role's business.
     fn concerns(_entry: &Entry) -> bool {
         true
+    }
+
+    /// What its scheduled tasks of an entry wait for, if for anything.
+    fn when(_entry: &Entry) -> Option<&When> {
+        None
     }
 
     /// The pools that the config gives it to keep.

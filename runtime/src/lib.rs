@@ -9,6 +9,7 @@ pub mod daemon;
 pub mod doors;
 pub mod jobs;
 pub mod keeper;
+pub mod machine;
 pub mod notes_store;
 pub mod role;
 pub mod sandbox;

@@ -7,7 +7,7 @@ use zam_policy::{
     config::Entry,
     explain,
     notes::DatasetNotes,
-    schedule::{Obstacle, Possible, Task, next_possible},
+    schedule::{Facts, Obstacle, Task, next_possible},
     tags::{self, Maker},
 };
 
@@ -149,12 +149,15 @@ impl Taking {
                 Maker::Schedule(date) => Some(date),
                 Maker::Request(_) | Maker::Other => None,
             });
-        let task = Task { period, splay: 0, last: dates.filter(|date| *date <= now).max() };
-        let obstacle = paused.then_some(Obstacle::Paused);
-        match next_possible(&task, now, entry.rule.zone.calendar(), obstacle) {
-            Possible::Waits(_) => none,
-            Possible::At(first) if first > at => Self { first: Some(first), ..none },
-            Possible::At(first) => Self {
+        let last = dates.filter(|date| *date <= now).max();
+        // What the machine will be like nobody knows; the hours are foretold.
+        let when = entry.run_when.snapshots.as_ref().map(|when| (when, last.unwrap_or(now)));
+        let facts = Facts { obstacle: paused.then_some(Obstacle::Paused), ..Facts::QUIET };
+        let task = Task { when, ..Task::every(period, last) };
+        match next_possible(&task, now, entry.rule.zone.calendar(), &facts).at() {
+            None => none,
+            Some(first) if first > at => Self { first: Some(first), ..none },
+            Some(first) => Self {
                 first: Some(first),
                 count: 1 + at.since(first) / period.approximate_seconds(),
                 name: tags::scheduled(&entry.rule.prefix, first),

@@ -7,7 +7,7 @@ use zam_policy::{
     assess::{Assessment, Next},
     config::{Config, Entry},
     notes::DatasetNotes,
-    schedule::{Possible, Task, next_possible},
+    schedule::{Facts, Possible, Task, next_possible},
 };
 use zam_protocol::{
     Tick,
@@ -68,7 +68,7 @@ struct Done {
 fn due(keeper: &Keeper<Prune>, config: &Config, orders: &[Order<Prune>], now: UnixTime) -> Vec<Guid> {
     let is_due = |dataset: &Dataset, entry: &Entry| {
         orders::is_meant(orders, &dataset.name, |_| true)
-            || matches!(next_look(keeper, dataset, entry, now), Some(Possible::At(at)) if at <= now)
+            || next_look(keeper, dataset, entry, now).is_some_and(|possible| possible.is_now(now))
     };
     keeper.managed(config).filter(|(dataset, entry)| is_due(dataset, entry)).map(|(dataset, _)| dataset.guid).collect()
 }
@@ -155,17 +155,13 @@ fn answer(keeper: &Keeper<Prune>, orders: Vec<Order<Prune>>, done: &Done) {
 
 fn next_look(keeper: &Keeper<Prune>, dataset: &Dataset, entry: &Entry, now: UnixTime) -> Option<Possible> {
     let last = keeper.memory.looked.get(&dataset.guid).copied();
-    let task = Task { period: entry.prune_period?, splay: 0, last };
-    Some(next_possible(&task, now, entry.rule.zone.calendar(), None))
+    let task = Task::every(entry.prune_period?, last);
+    Some(next_possible(&task, now, entry.rule.zone.calendar(), &Facts::QUIET))
 }
 
 fn again(keeper: &Keeper<Prune>, config: &Config, now: UnixTime) -> UnixTime {
     let looks = keeper.managed(config).filter_map(|(dataset, entry)| next_look(keeper, dataset, entry, now));
-    let times = looks.filter_map(|possible| match possible {
-        Possible::At(at) => Some(at),
-        Possible::Waits(_) => None,
-    });
-    times.min().unwrap_or(UnixTime(i64::MAX))
+    looks.filter_map(Possible::at).min().unwrap_or(UnixTime(i64::MAX))
 }
 
 fn row(keeper: &Keeper<Prune>, dataset: &Dataset, entry: &Entry, notes: &DatasetNotes, now: UnixTime) -> PruneStatus {

@@ -1,6 +1,6 @@
 //! How each copy stands: what the status shows, what must be remembered, when it is due.
 
-use crate::{Send, place::Place};
+use crate::{Send, now, place::Place};
 use serde::{Deserialize, Serialize};
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc, time::Instant};
 use zam_names::{Bookmark, Dataset, DatasetName, Guid, PoolName, RelPath, UnixTime};
@@ -133,22 +133,18 @@ fn items_of<'a>(config: &'a Config, dataset: &'a Dataset) -> impl Iterator<Item 
 }
 
 /// When a copy is due.
-pub fn due(shared: &Shared<Send>, item: Item<'_>, now: UnixTime) -> Option<UnixTime> {
+pub fn due(shared: &Shared<Send>, item: Item<'_>, now: UnixTime) -> Option<Possible> {
     let period = item.entry.replication_period?;
     let copies = shared.common.copies.borrow();
     let copy = copies.get(&item.key());
-    // What failed is tried again when that was said, be it before or after the next period.
-    if let Some(retry) = copy.and_then(|copy| copy.retry) {
-        return Some(retry);
-    }
     // A moment behind the tick of the same period, whose snapshot is to go along.
     let behind = (period.approximate_seconds() / 10).clamp(0, BEHIND);
     let splay = share_of_splay(item.entry.splay, &shared.host) + behind;
-    let task = Task { period, splay, last: copy.and_then(|copy| copy.tried) };
-    match next_possible(&task, now, item.entry.rule.zone.calendar(), None) {
-        Possible::At(at) => Some(at),
-        Possible::Waits(_) => None,
-    }
+    let last = copy.and_then(|copy| copy.tried);
+    let ran = last.max(noted(shared, item.dataset.guid, item.destination.id()).and_then(|noted| noted.last));
+    let when = item.entry.run_when.replication.as_ref().map(|when| (when, ran.unwrap_or(shared.started)));
+    let task = Task { splay, when, retry: copy.and_then(|copy| copy.retry), ..Task::every(period, last) };
+    Some(next_possible(&task, now, item.entry.rule.zone.calendar(), &shared.machine.borrow().facts()))
 }
 
 /// The status of a dataset's copies, as they stand now.
@@ -161,9 +157,16 @@ pub fn rows(shared: &Shared<Send>, pool: &PoolName, dataset: &DatasetName) -> Ve
         return Vec::new();
     };
     let copies = shared.common.copies.borrow();
-    let of = |item: Item<'_>| match copies.get(&item.key()) {
-        Some(copy) => copy.status.clone(),
-        None => begun(shared, item),
+    let of = |item: Item<'_>| {
+        let mut status = match copies.get(&item.key()) {
+            Some(copy) => copy.status.clone(),
+            None => begun(shared, item),
+        };
+        let waits = due(shared, item, now()).and_then(|possible| possible.waits(&item.entry.rule.zone));
+        if let (CopyState::Idle | CopyState::Waiting { .. }, Some(why)) = (&status.state, waits) {
+            status.state = CopyState::Waiting { why, until: None };
+        }
+        status
     };
     items_of(&config, &table.datasets[at]).map(of).collect()
 }

@@ -17,7 +17,7 @@ use std::{
 };
 use tokio::{sync::mpsc, task::spawn_local};
 use zam_names::UnixTime;
-use zam_policy::config::Config;
+use zam_policy::{config::Config, schedule::Possible};
 use zam_runtime::keeper::Shared;
 
 /// What is told to a place's task.
@@ -137,7 +137,7 @@ fn take(wanted: &mut Wanted, errand: Errand) {
 fn add_due(shared: &Shared<Send>, place: &Place, wanted: &mut Wanted, busy: &BTreeSet<Key>) {
     let (config, now) = (shared.config().clone(), now());
     for_each(shared, &config, place, |item| {
-        if !busy.contains(&item.key()) && due(shared, item, now).is_some_and(|at| at <= now) {
+        if !busy.contains(&item.key()) && due(shared, item, now).is_some_and(|possible| possible.is_now(now)) {
             wanted.keys.insert(item.key());
         }
         if wanted.keys.contains(&item.key()) {
@@ -150,7 +150,7 @@ fn next(shared: &Shared<Send>, place: &Place, busy: &BTreeSet<Key>) -> Option<Un
     let (config, now) = (shared.config().clone(), now());
     let mut next: Option<UnixTime> = None;
     for_each(shared, &config, place, |item| {
-        let at = due(shared, item, now).filter(|_| !busy.contains(&item.key()));
+        let at = due(shared, item, now).and_then(Possible::at).filter(|_| !busy.contains(&item.key()));
         next = next.map_or(at, |next| at.map_or(Some(next), |at| Some(next.min(at))));
     });
     next

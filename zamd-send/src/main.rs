@@ -25,7 +25,7 @@ use std::{
 };
 use tokio_util::sync::CancellationToken;
 use zam_names::{DatasetName, PoolName, UnixTime};
-use zam_policy::config::Entry;
+use zam_policy::{config::Entry, when::When};
 use zam_protocol::{
     Peer, Role,
     send::{Send as _, SendStatus, ServeSend},
@@ -80,6 +80,10 @@ impl Part for Send {
 
     fn concerns(entry: &Entry) -> bool {
         !entry.is_replica() && !entry.destinations.is_empty()
+    }
+
+    fn when(entry: &Entry) -> Option<&When> {
+        entry.run_when.replication.as_ref()
     }
 
     fn missing(dataset: DatasetName, entry: &Entry, why: String) -> SendStatus {

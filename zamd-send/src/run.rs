@@ -21,7 +21,10 @@ use std::{
 };
 use tokio::sync::oneshot;
 use zam_names::{DatasetName, Kind, PoolName, RelPath, UnixTime};
-use zam_policy::config::{Compress, Config, DestinationId};
+use zam_policy::{
+    config::{Compress, Config, DestinationId},
+    when::When,
+};
 use zam_protocol::send::CopyState;
 use zam_runtime::keeper::Shared;
 
@@ -389,10 +392,18 @@ impl Run<'_> {
         }
         copies::change(self.shared, item, |copy| {
             copy.clear |= clear;
-            failed(copy, item, why, &self.shared.host);
+            failed(copy, item, why, &self.shared.host, item.destination.absent_expected);
             let absent = item.entry.absent_expected && !self.is_there(item);
             copy.status.problems = Vec::from_iter((!absent).then(|| why.to_owned()));
         });
+    }
+
+    /// Whether its absence is no failure yet (`reachable`).
+    fn is_awaited(&self, item: Item<'_>, copy: &Copy) -> bool {
+        let when = item.entry.run_when.replication.as_ref().filter(|when| when.reachable);
+        let limit =
+            |when: &When| when.limit(copy.status.last.unwrap_or(self.shared.started), item.entry.rule.zone.calendar());
+        when.is_some_and(|when| now() < limit(when))
     }
 
     fn is_there(&self, item: Item<'_>) -> bool {
@@ -417,10 +428,12 @@ impl Run<'_> {
                 continue;
             }
             copies::change(self.shared, item, |copy| {
-                failed(copy, item, &why, &self.shared.host);
+                let away = matches!(trouble, Trouble::Away(_));
+                let patient = item.destination.absent_expected || away && self.is_awaited(item, copy);
+                failed(copy, item, &why, &self.shared.host, patient);
                 copy.status.lag_snapshots = behind(item, table, remote.as_deref(), copy.status.newest.as_ref(), now());
                 copy.status.lag_bytes = None;
-                let absent = item.destination.absent_expected && matches!(trouble, Trouble::Away(_));
+                let absent = patient && away;
                 copy.status.problems = Vec::from_iter((!absent).then(|| why.clone()));
                 if !absent && is_given_up(copy, item, now()) {
                     let span = item.destination.give_up;
@@ -432,14 +445,15 @@ impl Run<'_> {
     }
 }
 
-fn failed(copy: &mut Copy, item: Item<'_>, why: &str, host: &str) {
+/// It is tried again; of what one is `patient` about, as often as ever.
+fn failed(copy: &mut Copy, item: Item<'_>, why: &str, host: &str, patient: bool) {
     let now = now();
     copy.failures = copy.failures.saturating_add(1);
     let period = item.entry.replication_period.map_or(FIRST, |period| period.approximate_seconds());
     let first = Duration::from_secs(period.clamp(1, FIRST).unsigned_abs());
     let wait = if is_given_up(copy, item, now) {
         Duration::from_secs(86_400)
-    } else if item.destination.absent_expected {
+    } else if patient {
         // It is looked for as long as it is away: plugging it in starts the job.
         first
     } else {

@@ -9,7 +9,7 @@ mod take;
 
 use std::{process::ExitCode, rc::Rc};
 use zam_names::{DatasetName, UnixTime};
-use zam_policy::config::Entry;
+use zam_policy::{config::Entry, when::When};
 use zam_protocol::{Peer, Role, snap::ServeSnap, snap::Snap as _, snap::SnapStatus};
 use zam_runtime::{
     daemon::{self, Daemon},
@@ -33,6 +33,10 @@ impl Part for Snap {
 
     async fn round(keeper: &mut Keeper<Self>, orders: Vec<Order<Self>>) -> Result<Round<SnapStatus>, String> {
         round::round(keeper, orders).await
+    }
+
+    fn when(entry: &Entry) -> Option<&When> {
+        entry.run_when.snapshots.as_ref()
     }
 
     fn missing(dataset: DatasetName, entry: &Entry, why: String) -> SnapStatus {

@@ -11,7 +11,7 @@ use zam_policy::{
     assess::{Assessment, Next},
     config::{Config, Entry},
     notes::DatasetNotes,
-    schedule::{Obstacle, Possible, Task, next_possible, share_of_splay},
+    schedule::{Facts, Obstacle, Possible, Task, next_possible, share_of_splay},
     tags::{self, Maker},
 };
 use zam_protocol::{Tick, snap::SnapStatus};
@@ -60,7 +60,9 @@ pub async fn round(keeper: &mut Keeper<Snap>, mut orders: Vec<Order<Snap>>) -> R
 async fn tick(keeper: &mut Keeper<Snap>, now: UnixTime) -> Result<Option<Tick>, String> {
     let config = keeper.shared.config().clone();
     let notes = keeper.notes();
-    let is_due = |dataset: &Dataset, entry: &Entry| matches!(due(keeper, dataset, entry, &notes, now).snapshot, Some(Possible::At(at)) if at <= now);
+    let is_due = |dataset: &Dataset, entry: &Entry| {
+        due(keeper, dataset, entry, &notes, now).snapshot.is_some_and(|possible| possible.is_now(now))
+    };
     let due: Vec<(Guid, DatasetName, bool)> = keeper
         .managed(&config)
         .filter(|(dataset, entry)| is_due(dataset, entry))
@@ -97,7 +99,7 @@ async fn care(keeper: &mut Keeper<Snap>, now: UnixTime, all_now: bool) -> Result
     for (dataset, entry) in keeper.managed(&config) {
         let seen = Assessment::new(dataset, entry, of(&notes, dataset), now);
         let due = due(keeper, dataset, entry, &notes, now).look;
-        let look = all_now || matches!(due, Some(Possible::At(at)) if at <= now);
+        let look = all_now || due.is_some_and(|possible| possible.is_now(now));
         // What failed is tried again at the next look, not in every round.
         if look || !keeper.memory.failures.contains_key(&dataset.name) {
             hold.extend(seen.to_hold().into_iter().map(|target| target.name));
@@ -174,10 +176,7 @@ pub fn forget_holds(keeper: &mut Keeper<Snap>, released: &[Target], tag: &str) {
 
 fn next_round(keeper: &Keeper<Snap>, config: &Config, notes: &BTreeMap<Guid, DatasetNotes>, now: UnixTime) -> UnixTime {
     let tasks = keeper.managed(config).map(|(dataset, entry)| due(keeper, dataset, entry, notes, now));
-    let times = tasks.flat_map(|due| [due.snapshot, due.look]).flatten().filter_map(|possible| match possible {
-        Possible::At(at) => Some(at),
-        Possible::Waits(_) => None,
-    });
+    let times = tasks.flat_map(|due| [due.snapshot, due.look]).flatten().filter_map(Possible::at);
     times.min().unwrap_or(UnixTime(i64::MAX))
 }
 
@@ -190,12 +189,15 @@ fn due(
 ) -> Due {
     let zone = entry.rule.zone.calendar();
     let paused = of(notes, dataset).paused.is_some().then_some(Obstacle::Paused);
+    let facts = Facts { obstacle: paused, ..keeper.shared.machine.borrow().facts() };
     let tried = keeper.memory.tried.get(&dataset.guid).copied();
     let last = newest(dataset, entry, now).max(tried);
     let splay = share_of_splay(entry.splay, &keeper.shared.host);
-    let snapshot = entry.snapshot_period.map(|period| next_possible(&Task { period, splay, last }, now, zone, paused));
+    let when = entry.run_when.snapshots.as_ref().map(|when| (when, last.unwrap_or(keeper.shared.started)));
+    let task = |period| Task { splay, when, ..Task::every(period, last) };
+    let snapshot = entry.snapshot_period.map(|period| next_possible(&task(period), now, zone, &facts));
     let last = keeper.memory.looked.get(&dataset.guid).copied();
-    let look = entry.prune_period.map(|period| next_possible(&Task { period, splay: 0, last }, now, zone, paused));
+    let look = entry.prune_period.map(|period| next_possible(&Task::every(period, last), now, zone, &facts));
     Due { snapshot, look }
 }
 
@@ -217,17 +219,15 @@ fn row(
 ) -> SnapStatus {
     let notes_on = of(notes, dataset);
     let seen = Assessment::new(dataset, entry, notes_on, now);
-    let next = match due(keeper, dataset, entry, notes, now).snapshot {
-        Some(Possible::At(at)) => Some(at),
-        _ => None,
-    };
+    let next = due(keeper, dataset, entry, notes, now).snapshot;
     let releasing = (0..seen.verdicts.len()).filter(|&index| seen.next(index) == Next::Release).count();
     SnapStatus {
         dataset: dataset.name.clone(),
         kind: Some(dataset.kind),
         entry: entry.source.to_string(),
         last: newest(dataset, entry, now),
-        next,
+        next: next.and_then(Possible::next),
+        waits: next.and_then(|next| next.waits(&entry.rule.zone)),
         snapshots: count(dataset.snapshots.len()),
         protected: count(dataset.snapshots.iter().filter(|snapshot| snapshot.is_held_by(HOLD_TAG)).count()),
         releasing: count(releasing),
@@ -261,6 +261,7 @@ pub fn empty_row(dataset: DatasetName, entry: &Entry, why: String) -> SnapStatus
         entry: entry.source.to_string(),
         last: None,
         next: None,
+        waits: None,
         snapshots: 0,
         protected: 0,
         releasing: 0,

@@ -242,6 +242,7 @@ mod tests {
             entry: "tank".into(),
             last: None,
             next: None,
+            waits: None,
             snapshots: 0,
             protected: 0,
             releasing: 0,

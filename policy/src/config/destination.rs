@@ -211,13 +211,13 @@ impl From<DestinationId> for String {
     }
 }
 
-/// Decodes a list of destinations, to which copies should go as often as `every` says.
-pub(super) fn destinations(node: &Node, every: Option<Span>, out: &mut Findings<'_>) -> Option<Vec<Destination>> {
+/// Decodes a list of destinations, to which nothing may go for so long before it is `late`.
+pub(super) fn destinations(node: &Node, late: Option<Span>, out: &mut Findings<'_>) -> Option<Vec<Destination>> {
     let nodes = list(node, "a list of destinations, such as [{ remote-host = \"olympus\" }]", out);
-    Some(nodes.iter().filter_map(|node| destination(node, every, out)).collect())
+    Some(nodes.iter().filter_map(|node| destination(node, late, out)).collect())
 }
 
-fn destination(node: &Node, every: Option<Span>, out: &mut Findings<'_>) -> Option<Destination> {
+fn destination(node: &Node, late: Option<Span>, out: &mut Findings<'_>) -> Option<Destination> {
     let table = block(node, "a destination, such as { remote-host = \"olympus\" }", out)?;
     schema::refuse_unknown(table, schema::DESTINATION, out);
     match (table.get("remote-host"), table.get("pool"), table.get("root")) {
@@ -235,10 +235,8 @@ fn destination(node: &Node, every: Option<Span>, out: &mut Findings<'_>) -> Opti
     }
     let absent_expected = read(table, "absent", out, absent).unwrap_or(false);
     // A night without a network, or a replica that is restarted, is nobody's business.
-    let stale_after = every.filter(|_| !absent_expected).and_then(|every| {
-        let (patience, day) = (every.times(3), Span::new(1, Unit::Day)?);
-        Some(if patience.approximate_seconds() < day.approximate_seconds() { day } else { patience })
-    });
+    let patience = late.into_iter().chain(Span::new(1, Unit::Day)).max_by_key(|span| span.approximate_seconds());
+    let stale_after = patience.filter(|_| late.is_some() && !absent_expected);
     let destination = Destination {
         remote_host: read(table, "remote-host", out, host),
         user: read(table, "user", out, user).unwrap_or_else(|| DEFAULT_USER.to_owned()),

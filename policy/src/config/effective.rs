@@ -5,7 +5,7 @@ use super::{
     decode::NEVER,
     destination::{DEFAULT_CONCURRENCY, DEFAULT_USER, default_give_up},
 };
-use crate::{Pattern, Span, Tier, Zone};
+use crate::{Pattern, Span, Tier, Zone, when::When};
 use jiff::{Timestamp, civil};
 use std::fmt::Write as _;
 use zam_names::{Kind, UnixTime};
@@ -109,7 +109,22 @@ fn write_entry(out: &mut String, entry: &Entry) -> std::fmt::Result {
     writeln!(out, "silence = {}", entry.silence)?;
     writeln!(out, "stale-after = {}", period(entry.stale_after))?;
     writeln!(out, "absent = {}", quoted(absent(entry.absent_expected)))?;
+    let waits = [("snapshots", &entry.run_when.snapshots), ("replication", &entry.run_when.replication)];
+    for (task, when) in waits.into_iter().filter_map(|(task, when)| Some((task, when.as_ref()?))) {
+        writeln!(out, "run-when.{task} = {{ {} }}", conditions(when))?;
+    }
     writeln!(out, "destinations = {}", rows(entry.destinations.iter().map(destination)))
+}
+
+fn conditions(when: &When) -> String {
+    let keys = [
+        when.idle.map(|idle| format!("idle = \"{idle}\"")),
+        when.ac_power.then(|| "ac-power = true".to_owned()),
+        when.between.map(|hours| format!("between = \"{hours}\"")),
+        when.reachable.then(|| "reachable = true".to_owned()),
+        Some(format!("at-latest = \"{}\"", when.at_latest)),
+    ];
+    keys.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// Where it is, and what it says other than the defaults.

@@ -7,9 +7,10 @@ use super::{
     findings::Findings,
     inherit::Draft,
     node::{Node, Table},
+    run_when::run_when,
     tiers::tiers,
 };
-use crate::{Rule, Span, Unit, Zone};
+use crate::{Rule, Span, Unit, Zone, when::When};
 use jiff::civil;
 use zam_names::{Kind, UnixTime};
 
@@ -27,10 +28,20 @@ pub(super) fn entry(draft: &Draft, globals: &Globals, out: &mut Findings<'_>) ->
     let snapshot_period = read(keys, "snapshot-period", out, period).flatten();
     let said = read(keys, "replication-period", out, period);
     let every = said.unwrap_or_else(|| snapshot_period.or_else(|| Span::new(1, Unit::Hour)));
-    let destinations = read(keys, "destinations", out, |node, out| destinations(node, every, out)).unwrap_or_default();
+    let run_when = read(keys, "run-when", out, |node, out| run_when(node, snapshot_period, every, out));
+    let run_when = run_when.unwrap_or_default();
+    // Nobody is alarmed by what is to wait.
+    let patience = |every: Span, when: Option<&When>| {
+        let waits = when.map(|when| when.at_latest.times(2));
+        waits.into_iter().chain([every.times(3)]).max_by_key(|span| span.approximate_seconds())
+    };
+    let there = every.and_then(|every| patience(every, run_when.replication.as_ref()));
+    let destinations = read(keys, "destinations", out, |node, out| destinations(node, there, out)).unwrap_or_default();
     let replication_period = said.flatten().or(every.filter(|_| said.is_none() && !destinations.is_empty()));
-    let stale_after =
-        if draft.client.is_some() { Span::new(3, Unit::Day) } else { snapshot_period.map(|p| p.times(3)) };
+    let stale_after = match draft.client {
+        Some(_) => Span::new(3, Unit::Day),
+        None => snapshot_period.and_then(|every| patience(every, run_when.snapshots.as_ref())),
+    };
     Some(Entry {
         client: draft.client.clone(),
         retired: read(keys, "retired", out, retired),
@@ -49,6 +60,7 @@ pub(super) fn entry(draft: &Draft, globals: &Globals, out: &mut Findings<'_>) ->
         stale_after: read(keys, "stale-after", out, period).unwrap_or(stale_after),
         splay: read(keys, "splay", out, span),
         absent_expected: read(keys, "absent", out, absent).unwrap_or(false),
+        run_when,
         destinations,
         place: out.place(draft.at),
         // The last one, so that all others have been looked at when it ends the attempt.

@@ -1,6 +1,6 @@
 //! What a config says, checked.
 
-use super::{Destination, Place, Watch};
+use super::{Destination, Place, RunWhen, Watch};
 use crate::{Pattern, Rule, Span, Zone};
 use zam_names::{DatasetName, Kind, UnixTime};
 
@@ -69,6 +69,8 @@ pub struct Entry {
     pub splay: Option<Span>,
     /// Whether the pool may be away without an alarm (`absent = "expected"`).
     pub absent_expected: bool,
+    /// What its tasks wait for when they are due.
+    pub run_when: RunWhen,
     /// Where copies go.
     pub destinations: Vec<Destination>,
     /// Where the entry stands, for `explain`.

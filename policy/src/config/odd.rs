@@ -15,6 +15,7 @@ pub(super) fn warn(entries: &[(&Draft, &Entry)], out: &mut Findings<'_>) {
         matching(draft, entry, out);
         adoption(draft, entry, out);
         replication(draft, entry, out);
+        waiting(draft, entry, out);
     }
     meeting(entries, out);
 }
@@ -81,6 +82,31 @@ fn replication(draft: &Draft, entry: &Entry, out: &mut Findings<'_>) {
             at(draft, "replication-period"),
             "`replication-period` does nothing here: there are no `destinations`",
         );
+    }
+}
+
+/// Conditions for what never runs, or that come too late or never to count.
+fn waiting(draft: &Draft, entry: &Entry, out: &mut Findings<'_>) {
+    let stale_there =
+        entry.destinations.iter().filter_map(|to| to.stale_after).min_by_key(|span| span.approximate_seconds());
+    let every = entry.replication_period.filter(|_| !entry.destinations.is_empty());
+    for (task, when, every, stale_after) in [
+        ("snapshots", &entry.run_when.snapshots, entry.snapshot_period, entry.stale_after),
+        ("replication", &entry.run_when.replication, every, stale_there),
+    ] {
+        let Some(when) = when else { continue };
+        let mut odd = |what: String| out.warning(at(draft, "run-when"), what);
+        let (limit, seconds) = (when.at_latest, crate::Span::approximate_seconds);
+        match (every, stale_after) {
+            (None, _) => odd(format!("`run-when` does nothing here: there is no schedule for {task}")),
+            (Some(every), _) if seconds(limit) <= seconds(every) => {
+                odd(format!("{task} never wait: `at-latest` is {limit}, and they are due every {every}"))
+            }
+            (_, Some(stale)) if seconds(stale) <= seconds(limit) => {
+                odd(format!("{task} may wait for {limit}, and `stale-after` raises an alarm after {stale}"))
+            }
+            _ => {}
+        }
     }
 }
 

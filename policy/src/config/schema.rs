@@ -32,7 +32,10 @@ pub(super) const ENTRY: &[&str] = &[
     "absent",
     "stale-after",
     "destinations",
+    "run-when",
 ];
+pub(super) const RUN_WHEN: &[&str] = &["snapshots", "replication"];
+pub(super) const CONDITIONS: &[&str] = &["idle", "ac-power", "between", "reachable", "at-latest"];
 pub(super) const SOURCE: &[&str] = &["pool", "dataset", "windows", "keep"];
 pub(super) const DESTINATION: &[&str] = &[
     "remote-host",

@@ -62,6 +62,7 @@ pub fn snap_answers() -> Vec<SnapResponse> {
         entry: "tank".into(),
         last: Some(THEN),
         next: Some(THEN.plus(600)),
+        waits: Some("on battery".into()),
         snapshots: 70_000,
         protected: 3,
         releasing: 1,

@@ -7,6 +7,7 @@ use crate::{
     clock::{self, Clock},
     config::Live,
     jobs::{Jobs, State},
+    machine::Machine,
     notes_store::{Origin, Store},
 };
 use std::{
@@ -82,7 +83,10 @@ pub struct Shared<P: Part> {
     pub host: String,
     /// What the role's pools share.
     pub common: P::Common,
-    started: UnixTime,
+    /// When the daemon started.
+    pub started: UnixTime,
+    /// What it knows of the machine.
+    pub machine: RefCell<Machine>,
     /// Who asked for what.
     jobs: Jobs,
     open: RefCell<BTreeMap<JobId, Open>>,
@@ -119,6 +123,10 @@ impl<P: Part> Shared<P> {
             host: nix::unistd::gethostname().unwrap_or_default().to_string_lossy().into_owned(),
             common: P::Common::default(),
             started,
+            // Tests have a machine of their own.
+            machine: RefCell::new(Machine::new(
+                args.simulate.as_ref().and_then(|_| std::env::var_os("ZAM_TEST_FACTS")).map(Into::into),
+            )),
             jobs: Jobs::default(),
             open: RefCell::default(),
             pools: RefCell::default(),
@@ -174,6 +182,7 @@ impl<P: Part> Shared<P> {
                 config.problem = None;
                 let trust = self.live.borrow().config().clock;
                 self.clock.borrow_mut().set_trust(trust);
+                self.machine.borrow_mut().look();
                 tracing::info!("reloaded {}", self.file.display());
             }
             Err(error) => {
@@ -215,6 +224,13 @@ impl<P: Part> Shared<P> {
     pub fn wake(&self, pool: &PoolName) {
         if let Some(sender) = self.orders.borrow().get(pool) {
             // A task that is gone needs no waking.
+            let _ = sender.send(Errand::Look);
+        }
+    }
+
+    /// Lets all look again.
+    pub fn wake_all(&self) {
+        for sender in self.orders.borrow().values() {
             let _ = sender.send(Errand::Look);
         }
     }

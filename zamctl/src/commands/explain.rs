@@ -6,7 +6,7 @@ mod view;
 
 use crate::{
     at::At,
-    doors::{Copies, Notes},
+    doors::{Copies, Doors, Notes},
     failure::{Failure, Kind, Outcome},
     look::{self, Land},
     session::Session,
@@ -77,7 +77,11 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Failure> {
         Some(_) => Some(Copied::ask(&Copies::open(session)?, name)),
         None => None,
     };
-    let view = View { dataset: &dataset, matched, remembered, lack: notes.lack(), copied, at, session };
+    let waits = match matched.entry().filter(|entry| entry.run_when.snapshots.is_some()) {
+        Some(_) => Doors::new(session)?.snap_report().ok().and_then(|mut said| said.rows.remove(name)?.waits),
+        None => None,
+    };
+    let view = View { dataset: &dataset, matched, remembered, lack: notes.lack(), waits, copied, at, session };
     view.show(tag, args.json)?;
     Ok(Outcome::Fine)
 }

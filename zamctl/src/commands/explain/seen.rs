@@ -24,6 +24,8 @@ pub(super) struct Seen<'a> {
     pub now: UnixTime,
     /// When the next snapshot is due.
     pub next: Option<UnixTime>,
+    /// What that waits for, as zamd-snap says.
+    pub waits: Option<&'a String>,
     pub snap: Assessment<'a>,
     pub prune: Assessment<'a>,
     /// zamd-snap's.
@@ -51,6 +53,11 @@ impl Seen<'_> {
             Some(next) => format!(", the next {} ({})", self.moment(next), words::relative(next, self.now)),
         };
         say("taken", format!("{}, {held}{next}", every(entry.snapshot_period)));
+        for (task, when) in [("taken", &entry.run_when.snapshots), ("sent", &entry.run_when.replication)] {
+            let waits = self.waits.filter(|_| task == "taken");
+            let waits = waits.map_or_else(String::new, |waits| format!(" (now waits: {waits})"));
+            when.iter().for_each(|when| say(task, format!("only {when}{waits}")));
+        }
         say("kept", explain::windows(&entry.rule));
         say("pruned", format!("{}, {} after both keys agree", every(entry.prune_period), entry.grace));
         if let Some(paused) = self.notes.paused {

@@ -28,6 +28,8 @@ pub(super) struct View<'a> {
     pub matched: Match<'a>,
     pub remembered: Remembered,
     pub lack: Option<&'static str>,
+    /// What its next snapshot waits for, as zamd-snap says.
+    pub waits: Option<String>,
     /// Where it has destinations.
     pub copied: Option<Copied>,
     pub at: UnixTime,
@@ -46,6 +48,7 @@ impl View<'_> {
             entry,
             at: self.at,
             next: next_snapshot(self.dataset, entry, &self.remembered, self.session.now),
+            waits: self.waits.as_ref(),
             now: self.session.now,
             snap: Assessment::new(&dataset, entry, &snap, self.at),
             prune: Assessment::new(&dataset, entry, &prune, self.at),

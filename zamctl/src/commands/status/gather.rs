@@ -256,7 +256,8 @@ fn need(copy: &CopyStatus) -> Need {
 
 /// What there is to say where all is well.
 fn going_on(snap: Option<&SnapStatus>, prune: Option<&PruneStatus>) -> Vec<String> {
-    let mut why = vec!["ok".to_owned()];
+    let waits = snap.and_then(|snap| snap.waits.as_ref()).map(|what| format!("waits: {what}"));
+    let mut why = vec![waits.unwrap_or_else(|| "ok".to_owned())];
     if let Some(count) = snap.map(|snap| snap.releasing).filter(|count| *count > 0) {
         why.push(format!("{count} to release"));
     }

@@ -50,6 +50,7 @@ fn row(dataset: &Dataset, entry: &Entry, session: &Session) -> SnapStatus {
         entry: entry.source.to_string(),
         last: scheduled.max(),
         next: None,
+        waits: None,
         snapshots: count(dataset.snapshots.len()),
         protected: count(dataset.snapshots.iter().filter(|snapshot| snapshot.is_held_by(HOLD_TAG)).count()),
         releasing: count(seen.to_release().len()),

@@ -39,6 +39,7 @@ fn snap(name: &str) -> SnapStatus {
         entry: "tank".into(),
         last: Some(NOW.plus(-180)),
         next: Some(NOW.plus(420)),
+        waits: None,
         snapshots: 142,
         protected: 140,
         releasing: 2,
