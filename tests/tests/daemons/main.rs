@@ -9,4 +9,5 @@ mod faults;
 mod orders;
 mod sending;
 mod ticks;
+mod waiting;
 mod world;

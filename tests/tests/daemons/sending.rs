@@ -5,7 +5,7 @@ use serde_json::Value;
 use zam_names::{Dataset, Guid};
 
 /// A source with a tree and a volume, and two replicas: one behind an ssh, one on this host.
-const POOLS: &str = "
+pub const POOLS: &str = "
     pool tank
     create tank/home tank/home/ann tank/mail
     volume tank/vm
@@ -26,7 +26,7 @@ const POOLS: &str = "
     allow creator destroy,mount usb
 ";
 
-const CONFIG: &str = r#"
+pub const CONFIG: &str = r#"
     clock = "trust"
     [[managed-datasets]]
     source = "tank"
@@ -67,7 +67,7 @@ fn name(ago: i64) -> (String, i64) {
 }
 
 /// Takes snapshots of all these, so many seconds ago.
-fn take(world: &World, datasets: &[&str], ago: i64) -> String {
+pub fn take(world: &World, datasets: &[&str], ago: i64) -> String {
     let (name, at) = name(ago);
     let names: Vec<String> = datasets.iter().map(|dataset| format!("{dataset}@{name}")).collect();
     world.admin(&format!("write 10000 {}\nsnapshot {} at {at}", datasets[0], names.join(" ")));
@@ -80,7 +80,7 @@ fn there(world: &World, dataset: &str) -> Option<Dataset> {
     all.iter().any(|there| there.name.as_str() == dataset).then(|| world.dataset(dataset))
 }
 
-fn has(world: &World, dataset: &str, tag: &str) -> bool {
+pub fn has(world: &World, dataset: &str, tag: &str) -> bool {
     there(world, dataset).is_some_and(|copy| copy.snapshots.iter().any(|snapshot| snapshot.tag.as_str() == tag))
 }
 
@@ -92,7 +92,7 @@ fn nth_copy(world: &World, dataset: &str, nth: usize) -> Value {
 }
 
 /// That of its only one.
-fn copy(world: &World, dataset: &str) -> Value {
+pub fn copy(world: &World, dataset: &str) -> Value {
     nth_copy(world, dataset, 0)
 }
 

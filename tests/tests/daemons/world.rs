@@ -84,6 +84,9 @@ impl World {
         if self.path("credentials").exists() {
             command.env("CREDENTIALS_DIRECTORY", self.path("credentials"));
         }
+        if self.path("machine").exists() {
+            command.env("ZAM_TEST_FACTS", self.path("machine"));
+        }
         if self.path("ssh").exists() {
             command.env("ZAM_TEST_SSH", self.path("ssh"));
         }
@@ -107,6 +110,14 @@ impl World {
         fs::write(self.path("ssh.new"), head + script).unwrap();
         fs::set_permissions(self.path("ssh.new"), fs::Permissions::from_mode(0o755)).unwrap();
         fs::rename(self.path("ssh.new"), path).unwrap();
+    }
+
+    /// A machine of the test's own, on battery or not, which does nothing: where the daemons look who uses it.
+    pub fn machine(&self, battery: &str) {
+        let supply = self.path("machine/sys/class/power_supply/BAT0");
+        fs::create_dir_all(&supply).unwrap();
+        fs::write(supply.join("type"), "Battery\n").unwrap();
+        fs::write(supply.join("status"), battery).unwrap();
     }
 
     /// The process of a daemon.
