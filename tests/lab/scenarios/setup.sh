@@ -21,22 +21,35 @@ each_line() {
 }
 # doctor: what it finds, as JSON. Exit code 3 says only that there is something.
 doctor() { zamctl doctor --json || (($? == 3)); }
-# mending CHECK ABOUT: the commands that it prints for such a finding; fails if there is none.
-mending() {
-    doctor | jq -er --arg check "$1" --arg about "$2" \
-        '[.findings[] | select(.check == $check and .about == $about)] | if . == [] then halt_error(1) else .[].commands[] end'
-}
+# found CHECK ABOUT: whether it is among what doctor found last.
+found() { jq -e --arg check "$1" --arg about "$2" '.findings[] | select(.check == $check and .about == $about)' /root/found; }
+# mending CHECK ABOUT: the commands that were printed for it.
+mending() { found "$@" | jq -r '.commands[]'; }
 well() { [[ $(doctor | jq -r '.findings[] | select(.level != "note") | "\(.check) \(.about): \(.text)"' | tee /dev/stderr) == '' ]]; }
-# provoked CHECK ABOUT CMD...: after CMD it is found, and after what is printed for it, gone.
+# provoked CHECK ABOUT CMD...: CMD makes something that is to be found.
+WRONG=()
 provoked() {
-    local check=$1 about=$2
+    WRONG+=("$1 $2")
     shift 2
+    note "provoked: $*"
     "$@"
-    ok "$check, $about: found after: $*" wait_for 60 mending "$check" "$about"
-    mending "$check" "$about" >/root/mend || return 0
-    note "$(xargs -d '\n' -n 1 echo '#' </root/mend)"
-    ok "$check, $about: mended" each_line /root/mend
-    ok "$check, $about: gone" wait_for 120 not mending "$check" "$about"
+}
+# A look in here takes its time, so that there is one for many things.
+all_found() { doctor >/root/found && for each in "${WRONG[@]}"; do found "${each%% *}" "${each#* }" || return; done; }
+none_found() { doctor >/root/found && for each in "${WRONG[@]}"; do not found "${each%% *}" "${each#* }" || return; done; }
+# mended: all that was provoked is found, and after what is printed for it, gone.
+mended() {
+    wait_for 60 all_found >/dev/null || true
+    : >/root/mend
+    for each in "${WRONG[@]}"; do
+        ok "found: $each" found "${each%% *}" "${each#* }"
+        mending "${each%% *}" "${each#* }" >>/root/mend || true
+    done
+    note "$(sed 's/^/# /' /root/mend)"
+    ok "what it prints for that runs" each_line /root/mend
+    wait_for 120 none_found >/dev/null || true
+    for each in "${WRONG[@]}"; do ok "gone: $each" not found "${each%% *}" "${each#* }"; done
+    WRONG=()
 }
 
 section "from the package"
@@ -78,20 +91,23 @@ provoked unit "$manager" systemctl unmask "$manager"
 provoked door /run/zam/snap/control.sock chmod 0666 /run/zam/snap/control.sock
 provoked door /run/zam/prune/control.sock chown root:root /run/zam/prune/control.sock
 provoked door /run/zam/recv/peer.sock rm /run/zam/recv/peer.sock
+mended
 
 section "the config"
 provoked config-mode /etc/zam/zam.toml chmod 0666 /etc/zam/zam.toml
 sleep 2
 touch /etc/zam/zam.toml
 for role in snap prune send recv watch; do provoked reload "zamd-$role" true; done
+mended
 cp -p /etc/zam/zam.toml /root/good.toml
 printf '#!/bin/sh\nfor file; do :; done\ncp -p /root/good.toml "$file"\n' >/root/editor && chmod +x /root/editor
 export EDITOR=/root/editor
 hoem() { printf '[[managed-datasets]]\nsource = "tank/hoem"\nkeep = { hourly = 1 }\n' >>/etc/zam/zam.toml; }
 provoked covers-nothing tank/hoem hoem
-broken() { echo nonsense >>/etc/zam/zam.toml; }
-broken
-ok "a config that is not good is found" mending config /etc/zam/zam.toml
+mended
+echo nonsense >>/etc/zam/zam.toml
+doctor >/root/found
+ok "a config that is not good is found" found config /etc/zam/zam.toml
 refused "by zamctl check, too" sh -ec "$(mending config /etc/zam/zam.toml)"
 /root/editor /etc/zam/zam.toml
 
@@ -100,28 +116,35 @@ provoked grant-missing tank/home zfs unallow -u zam-prune tank/home
 provoked grant-surplus tank/home zfs allow -u zam-prune release tank/home
 provoked replica-properties usb/copies zfs set setuid=on usb/copies
 zfs create tank/other
-ok "what no entry covers is good to know" mending uncovered tank/other
-ok "and nothing to mend" zamctl doctor
 stray() { zfs snapshot "$1" && zfs hold zam "$1"; }
 provoked hold-without-owner tank/other stray tank/other@mine
 provoked hold-without-owner tank/home stray tank/home@mine
+mended
+ok "what no entry covers is good to know" found uncovered tank/other
+ok "and nothing to mend" zamctl doctor
 # zamd-snap would hold it again.
 systemctl stop zamd-snap
 release_old() { sleep 61 && zfs release zam "tank/home@$(snaps tank/home | grep ^zam- | head -n 1)"; }
 provoked unheld tank/home release_old
+all_found >/dev/null || true
+mending unheld tank/home >/root/mend
+ok "a hold that is missing is found" found unheld tank/home
+ok "what it prints for that runs" each_line /root/mend
 systemctl start zamd-snap
+ok "gone: unheld" wait_for 120 none_found
+WRONG=()
 systemctl stop zamd-send zamd-recv
 ok "the other pool is taken out" wait_for 60 zpool export usb
 provoked covers-nothing usb/copies true
 provoked unit zamd-recv.service true
 provoked unit zamd-send.service true
-
-section "the clock"
 clock_unsynced
-ok "a clock that nobody has set" mending clock "the clock"
+doctor >/root/found
+ok "a clock that nobody has set" found clock "the clock"
 note "$(mending clock 'the clock'): there is no time server in here"
 clock_synced
-ok "set" not mending clock "the clock"
+mended
+ok "set" not found clock "the clock"
 
 section "ssh, to this machine itself"
 echo 127.0.0.1 olympus >>/etc/hosts
@@ -137,26 +160,30 @@ TOML
 }
 provoked ssh-key /var/lib/zam/send/id_ed25519 other
 provoked grant-missing tank/srv true
+mended
 ok "setup lets a client in, in a file of its own" \
     zamctl setup --replica --client far --root usb/far --key /var/lib/zam/send/id_ed25519.pub --every 10s --keep days --write
 printf '%s\n' "$LAB_OUTPUT" >/root/remains
 cp /var/lib/zam/send/id_ed25519.pub far.pub
 provoked ssh-client far true
 provoked covers-nothing usb/far true
+mended
 ok "each line of what remains" each_line /root/remains
 note "$(tail -n 12 <<<"$LAB_OUTPUT")"
 ok "its copy comes" wait_for 300 has_more usb/far/tank/srv 0
 provoked ssh-host-key olympus rm /var/lib/zam/send/known_hosts
 provoked ssh-config olympus rm /etc/zam/ssh_config
 provoked ssh-key /var/lib/zam/send/id_ed25519 chmod 0644 /var/lib/zam/send/id_ed25519
-provoked ssh-key /var/lib/zam/send/id_ed25519 chown root /var/lib/zam/send/id_ed25519
 provoked ssh-authorized-keys /etc/zam/authorized_keys chmod 0666 /etc/zam/authorized_keys
 intruder() { cat far.pub >>/etc/zam/authorized_keys; }
 provoked ssh-authorized-keys /etc/zam/authorized_keys:2 intruder
-provoked ssh-client far truncate -s 0 /etc/zam/authorized_keys
 provoked sshd /etc/ssh/sshd_config.d/zam.conf rm /etc/ssh/sshd_config.d/zam.conf
+mended
+provoked ssh-key /var/lib/zam/send/id_ed25519 chown root /var/lib/zam/send/id_ed25519
+provoked ssh-client far truncate -s 0 /etc/zam/authorized_keys
 unread() { sed -i '/^Include/d' /etc/ssh/sshd_config; }
 provoked sshd /etc/ssh/sshd_config unread
+mended
 before=$(snaps usb/far/tank/srv | wc -l)
 ok "copies go on" wait_for 300 has_more usb/far/tank/srv "$before"
 

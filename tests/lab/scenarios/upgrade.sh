@@ -13,7 +13,7 @@ copies_up <<'TOML'
 source = "tank/data"
 adopt = ["s[0-9]*"]
 replication-period = "never"
-destinations = [{ remote-host = "olympus", bandwidth = "1M" }]
+destinations = [{ remote-host = "olympus", bandwidth = "150K" }]
 [[managed-datasets]]
 source = "tank/quick"
 snapshot-period = "2s"
@@ -31,7 +31,7 @@ version() { dpkg-query -W -f '${Version}' zam; }
 pids() { for role in snap prune send recv watch; do systemctl show -p MainPID --value "zamd-$role"; done; }
 dead() { zpool history -i tank | grep -c ' destroy ' || true; }
 more_dead() { (($(dead) > $1)); }
-under_way() { (($(copy tank/data '.running.bytes // 0') > 2000000)); }
+under_way() { (($(copy tank/data '.running.bytes // 0') > 400000)); }
 older=$(version)
 ok "the first is there" zamctl replicate tank/data --wait
 ok "something dies" wait_for 300 more_dead 0
@@ -39,7 +39,7 @@ ok "something dies" wait_for 300 more_dead 0
 number=1
 for deb in /var/tmp/newer.deb "$ZAM_LAB/zam.deb"; do
     number=$((number + 1))
-    dd if=/dev/urandom of=/mnt/data/file bs=1M count=16 status=none && zfs snapshot tank/data@s$number
+    dd if=/dev/urandom of=/mnt/data/file bs=1M count=8 status=none && zfs snapshot tank/data@s$number
     zamctl replicate tank/data >/dev/null
     section "$(version), replaced"
     ok "a copy is under way" wait_for 300 under_way

@@ -150,7 +150,8 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Failure> {
     }
     let newest = config.and_then(|config| pools::look(config, session, &mut report));
     if let (Some(host), Some(config)) = (here, config) {
-        machine::clock(host, config, newest, session.now, &mut report);
+        // While all was listed, more snapshots were taken.
+        machine::clock(host, config, newest, session.now.max(Session::clock()), &mut report);
     }
     if args.json {
         out::json(&report)?
