@@ -710,7 +710,7 @@ const CROWDED: &str = "
 /// For each set of answers: what is written loads without a warning, is planned, and after what is printed all is well.
 #[test]
 fn what_setup_writes_is_good() {
-    let mut sets: Vec<String> = [
+    for set in [
         "--dataset tank/home --dataset tank/srv --every 1h --keep days",
         "--dataset tank --dataset rpool",
         "--dataset rpool/ROOT/debian-1",
@@ -719,15 +719,7 @@ fn what_setup_writes_is_good() {
         "--dataset tank/home --to host:olympus --root nas/zam/me --client me",
         "--dataset tank/home --to usb/copies --to host:olympus --root nas/zam/me --keep years",
         "--replica --client laptop --root usb/zam/laptop --key ssh-ed25519_AAAA",
-    ]
-    .map(str::to_owned)
-    .into();
-    for every in ["10s", "15m", "1h", "1d", "1w", "1mo"] {
-        sets.extend(
-            ["days", "months", "years"].map(|keep| format!("--dataset tank/home --every {every} --keep {keep}")),
-        );
-    }
-    for set in &sets {
+    ] {
         let stage = Stage::with("", CROWDED);
         fs::remove_file(stage.path("zam.toml")).unwrap();
         let setup = |more: &str| {
@@ -758,6 +750,20 @@ fn what_setup_writes_is_good() {
         assert_eq!(stage.findings().iter().find(|finding| finding.0 != "note"), None, "{set}\n{config}");
         let last = said.lines().last().unwrap();
         assert_eq!(last, "zamctl --config zam.toml doctor", "{set}");
+    }
+}
+
+#[test]
+fn whatever_how_often_and_how_long_are_check_warns_of_nothing() {
+    let stage = Stage::with("", CROWDED);
+    for every in ["10s", "15m", "1h", "1d", "1w", "1mo"] {
+        for keep in ["days", "months", "years"] {
+            fs::remove_file(stage.path("zam.toml")).unwrap();
+            let set = format!("setup --dataset tank/home --every {every} --keep {keep} --write");
+            assert_eq!(stage.run(&set).code, Some(0), "{set}");
+            let check = stage.run("check");
+            assert_eq!((check.code, check.err.as_str()), (Some(0), ""), "{set}");
+        }
     }
 }
 

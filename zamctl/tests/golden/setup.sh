@@ -17,38 +17,38 @@ snapshot-period = "10m"
 windows = [{ max-age = "2d", period = "10m" }, { max-age = "2w", period = "1h" }, { max-age = "6mo", period = "1d" }]
 destinations = [{ pool = "usb", dataset = "copies" }]
 
-# Boot environments: zectl, zsys and the like destroy and roll back here, which a hold stops half way. So snapshots are not held
-# here, and one key alone could destroy them; `zamctl status` shows them as not protected.
+# Boot environments: zectl, zsys and the like destroy and roll back here, where holds stand in the way.
+# So snapshots are not held, and one key alone could destroy them: `zamctl status` says so.
 [[managed-datasets]]
 source = "rpool/ROOT"
 hold = false
 
-# Disks of virtual machines: Proxmox, libvirt and the like destroy and roll back here, which a hold stops half way. So snapshots are not held
-# here, and one key alone could destroy them; `zamctl status` shows them as not protected.
+# Disks of virtual machines: Proxmox, libvirt and the like destroy and roll back here, where holds stand in the way.
+# So snapshots are not held, and one key alone could destroy them: `zamctl status` says so.
 [[managed-datasets]]
 source = "rpool/data"
 hold = false
 
-# Boot environments: zectl, zsys and the like destroy and roll back here, which a hold stops half way. So snapshots are not held
-# here, and one key alone could destroy them; `zamctl status` shows them as not protected.
+# Boot environments: zectl, zsys and the like destroy and roll back here, where holds stand in the way.
+# So snapshots are not held, and one key alone could destroy them: `zamctl status` says so.
 [[managed-datasets]]
 source = "tank/ROOT"
 hold = false
 
-# Disks of virtual machines: Proxmox, libvirt and the like destroy and roll back here, which a hold stops half way. So snapshots are not held
-# here, and one key alone could destroy them; `zamctl status` shows them as not protected.
+# Disks of virtual machines: Proxmox, libvirt and the like destroy and roll back here, where holds stand in the way.
+# So snapshots are not held, and one key alone could destroy them: `zamctl status` says so.
 [[managed-datasets]]
 source = "tank/data"
 hold = false
 
-# Containers: docker, lxd, containerd and the like make and destroy these all the time, which snapshots stand in the way of. To have some all the
-# same, give what holds the data an entry of its own.
+# Containers: docker, lxd, containerd and the like make and destroy these all the time,
+# and snapshots stand in the way. What holds data there can have an entry of its own.
 [[managed-datasets]]
 source = "tank/docker"
 enabled = false
 
-# Containers: docker, lxd, containerd and the like make and destroy these all the time, which snapshots stand in the way of. To have some all the
-# same, give what holds the data an entry of its own.
+# Containers: docker, lxd, containerd and the like make and destroy these all the time,
+# and snapshots stand in the way. What holds data there can have an entry of its own.
 [[managed-datasets]]
 source = "tank/lxd"
 enabled = false
