@@ -9,7 +9,6 @@ set -euo pipefail
 CARGO_DEB=3.8.0
 # The newest C library that Debian 12 has.
 GLIBC=2.36
-PROGRAMS=(zamd-snap zamd-prune zamd-send zamd-recv zamd-watch zam-receive zamctl)
 
 usage() { sed -n '2,/^set/s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 OUT='' PROFILE=release
@@ -34,8 +33,7 @@ if [[ $(cargo deb --version 2>/dev/null) != "cargo-deb $CARGO_DEB" ]]; then
     env -u RUSTFLAGS cargo install cargo-deb --locked --version "$CARGO_DEB"
 fi
 
-cargo build --locked --profile "$PROFILE" "${PROGRAMS[@]/#/--bin=}"
-BUILT=$(cargo metadata --format-version 1 --no-deps | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')/$PROFILE
+BUILT=$(packaging/build.sh "$PROFILE")
 
 # Nothing but the C library, and no newer one.
 for program in "${PROGRAMS[@]}"; do
@@ -46,14 +44,6 @@ for program in "${PROGRAMS[@]}"; do
     [[ $(printf '%s\n' "$newest" "$GLIBC" | sort -V | tail -n 1) == "$GLIBC" ]] ||
         { echo "$program wants glibc $newest, Debian 12 has $GLIBC: build there"; exit 1; }
 done
-
-STAGE=packaging/made
-rm -rf "$STAGE"
-mkdir -p "$STAGE"/{man,completions/{bash,zsh,fish}}
-"$BUILT/zamctl" man "$STAGE/man"
-"$BUILT/zamctl" completions bash >"$STAGE/completions/bash/zamctl"
-"$BUILT/zamctl" completions zsh >"$STAGE/completions/zsh/_zamctl"
-"$BUILT/zamctl" completions fish >"$STAGE/completions/fish/zamctl.fish"
 
 DEB=$(cargo deb --locked -p zamctl --no-build --profile "$PROFILE" --output "$OUT/" | tail -n 1)
 dpkg --info "$DEB" | sed -n 's/^ \(Package\|Version\|Installed-Size\)/\1/p'
