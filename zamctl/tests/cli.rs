@@ -362,6 +362,10 @@ fn what_the_other_machine_needs_is_printed_here() {
             "restore --print tank/home@zam-21000101T000000Z --from usb --to tank/back".to_owned(),
             "zfs send -w usb/zam/tank/home@zam-21000101T000000Z | zfs receive -s -u tank/back\n",
         ),
+        (
+            "ssh --print --from me --key key.pub".to_owned(),
+            "line='restrict,command=\"/usr/bin/zam-receive --client me --root usb/zam\" ssh-ed25519 AAAAC3Nza zam-send@me'\n",
+        ),
         ("grant --print --replica".to_owned(), "zfs allow -u zam-recv receive:append,create,mount,hold usb/zam\n"),
         ("grant --print --openzfs 2.4.1".to_owned(), "zfs allow -d -u zam-send send tank/home\n"),
     ] {
@@ -375,7 +379,13 @@ fn what_the_other_machine_needs_is_printed_here() {
     fs::write(stage.path("there.toml"), &block.out).unwrap();
     assert_eq!(stage.run("check --config there.toml").code, Some(0));
     // More than one destination, none of that name, one that needs no ssh, a root that is nowhere said.
-    for line in ["ssh --print", "ssh --print delphi", "ssh --print usb", "replica-config --print olympus --client me"] {
+    for line in [
+        "ssh --print",
+        "ssh --print delphi",
+        "ssh --print usb",
+        "ssh --print --from delphi --key key.pub",
+        "replica-config --print olympus --client me",
+    ] {
         assert_eq!(stage.run(line).code, Some(2), "{line}");
     }
 }

@@ -347,7 +347,7 @@ fn what_cannot_be_looked_at_is_named_and_no_fault() {
     let not = [
         "units: systemd does not answer",
         "/var/lib/zam/send/known_hosts: only root can look at it",
-        "what sshd reads: only root can ask it",
+        "what sshd reads: it says so to root alone",
     ];
     assert_eq!(report.not_checked, not);
     let text = report.text();

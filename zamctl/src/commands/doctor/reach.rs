@@ -146,7 +146,7 @@ fn drop_in(host: &dyn Host, report: &mut Report) {
     }
     match host.run("sshd", &["-T", "-C", "user=zam-ssh,host=localhost,addr=127.0.0.1"]) {
         Err(_) => report.add(Broken, "sshd", "sshd", "it is not installed", ["apt-get install openssh-server"]),
-        Ok(said) if said.is_empty() => report.not_checked.push("what sshd reads: only root can ask it".to_owned()),
+        Ok(said) if said.is_empty() => report.not_checked.push("what sshd reads: it says so to root alone".to_owned()),
         Ok(said) if said.lines().any(|line| line == "authorizedkeysfile /etc/zam/authorized_keys") => {}
         Ok(_) => {
             let main = "/etc/ssh/sshd_config";
