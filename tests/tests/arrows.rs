@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, fs, path::Path, process::Command};
 use zam_tests::{files, top};
 
 /// Every crate, and which of the others it may know. R-CTL-3: zamctl knows no daemon and nothing that runs one.
-const MAY_KNOW: [(&str, &[&str]); 14] = [
+const MAY_KNOW: [(&str, &[&str]); 15] = [
     ("zam-names", &[]),
     ("zam-policy", &["zam-names"]),
     ("zam-protocol", &["zam-names", "zam-policy"]),
@@ -19,6 +19,7 @@ const MAY_KNOW: [(&str, &[&str]); 14] = [
     ("zamd-recv", &["zam-names", "zam-policy", "zam-protocol", "zam-runtime", "zam-zfs"]),
     ("zamd-watch", &["zam-names", "zam-policy", "zam-protocol", "zam-runtime", "zam-zfs"]),
     ("zam-receive", &["zam-names", "zam-protocol", "zam-runtime"]),
+    ("zam-hook", &["zam-names"]),
     ("zamctl", &["zam-names", "zam-policy", "zam-protocol", "zam-zfs"]),
     // Nobody knows it, so it may know everybody.
     (
