@@ -314,6 +314,7 @@ impl<'a> Assessment<'a> {
         notes.manual.retain(|guid, _| there.contains(guid));
         notes.let_go.retain(|guid, _| there.contains(guid));
         notes.kept.retain(|guid, _| there.contains(guid));
+        notes.unprepared.retain(|guid, _| there.contains(guid));
     }
 }
 

@@ -10,6 +10,7 @@ mod effective;
 mod entry;
 mod expand;
 mod findings;
+mod hook;
 mod inherit;
 mod json_text;
 mod matching;
@@ -27,6 +28,7 @@ mod watch;
 
 pub use destination::{Compress, Destination, DestinationId, DestinationIdError, Misplaced};
 pub use findings::{Errors, Finding, Place, Warning};
+pub use hook::{Hook, OnFailure};
 pub use matching::Match;
 pub use model::{ClockTrust, Config, Entry};
 pub use run_when::RunWhen;

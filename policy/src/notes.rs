@@ -44,6 +44,9 @@ pub struct DatasetNotes {
     /// What people pinned with `zamctl keep`.
     #[serde(default)]
     pub kept: BTreeMap<Guid, Pin>,
+    /// What was taken though the hook before it failed, and why it did.
+    #[serde(default)]
+    pub unprepared: BTreeMap<Guid, String>,
     /// The rule whose deaths are foretold; none before the first look.
     #[serde(default)]
     pub accepted: Option<Rule>,

@@ -98,7 +98,7 @@ fn every_odd_config_loads_with_its_warnings() {
 fn every_config_in_the_documents_loads() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut seen = 0;
-    for document in ["docs/config.md", "README.md"] {
+    for document in ["docs/config.md", "docs/hooks.md", "README.md"] {
         let Ok(text) = fs::read_to_string(root.join(document)) else { continue };
         for (name, block) in blocks(&text) {
             effective(&format!("{document}.{name}"), block);

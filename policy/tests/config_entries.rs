@@ -423,6 +423,30 @@ fn what_a_destination_does_not_say() {
 }
 
 #[test]
+fn a_hook_is_handed_down_and_taken_back() {
+    let config = toml(
+        r#"
+        [[managed-datasets]]
+        source = "a"
+        recursive = true
+        hook = { name = "postgres", on-failure = "skip" }
+        [[managed-datasets]]
+        source = "a/b"
+        hook = {}
+        [[managed-datasets]]
+        source = "a/c"
+        hook = { name = "maria-db", timeout = "1m" }
+        "#,
+    );
+    let hook = |source: &str| {
+        let hook = entry(&config, source).hook.as_ref()?;
+        Some(format!("{} {} {:?}", hook.name, hook.timeout, hook.on_failure))
+    };
+    assert_eq!(hook("a").as_deref(), Some("postgres 30s Skip"));
+    assert_eq!((hook("a/b"), hook("a/c").as_deref()), (None, Some("maria-db 1m Take")));
+}
+
+#[test]
 fn what_tasks_wait_for_is_handed_down_as_one_and_nobody_is_alarmed_by_it() {
     let config = toml(
         r#"

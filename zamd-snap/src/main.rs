@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod hands;
+mod hook;
 mod orders;
 mod round;
 mod service;
@@ -29,7 +30,7 @@ impl Part for Snap {
     type Order = orders::Wish;
     type Row = SnapStatus;
     type Memory = round::Memory;
-    type Common = ();
+    type Common = hook::Hooks;
 
     async fn round(keeper: &mut Keeper<Self>, orders: Vec<Order<Self>>) -> Result<Round<SnapStatus>, String> {
         round::round(keeper, orders).await

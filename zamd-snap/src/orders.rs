@@ -2,12 +2,14 @@
 
 use crate::{
     Snap,
+    hook::{self, Hooked, Ready},
     round::{forget_holds, of},
     take::{self, Cause},
 };
 use zam_names::{Dataset, DatasetName, Guid, HOLD_TAG, KEEP_TAG, SnapTag, Snapshot, SnapshotName, Target, UnixTime};
 use zam_policy::{
     assess::Assessment,
+    config::{Hook, OnFailure},
     notes::Pin,
     tags::{self, Maker},
 };
@@ -20,6 +22,8 @@ use zam_runtime::keeper::{Keeper, Order};
 /// An order to a pool.
 pub enum Wish {
     Snapshot(SnapshotOrder),
+    /// Hooks have been run for it.
+    Hooked(Hooked),
     Keep(KeepOrder),
     Unkeep(SnapshotName),
     Expire(Target),
@@ -43,8 +47,22 @@ pub async fn serve(keeper: &mut Keeper<Snap>, orders: &mut Vec<Order<Snap>>, now
     let mut asked = Asked::default();
     let mut open = Vec::new();
     for order in std::mem::take(orders) {
+        let order = match order {
+            Order { what: Wish::Hooked(hooked), job, uid } => {
+                asked.changed = true;
+                let done = take_hooked(keeper, uid, hooked, now).await;
+                keeper.shared.end(job, done);
+                continue;
+            }
+            order => order,
+        };
         let done = match &order.what {
-            Wish::Snapshot(wish) => snapshot(keeper, order.uid, wish, now).await,
+            Wish::Snapshot(wish) => match snapshot(keeper, &order, wish, now).await {
+                Ok(None) => continue,
+                Ok(Some(lines)) => Ok(lines),
+                Err(why) => Err(why),
+            },
+            Wish::Hooked(_) => continue,
             Wish::Keep(wish) => keep(keeper, order.uid, wish, now).await,
             Wish::Unkeep(name) => unkeep(keeper, order.uid, name).await,
             Wish::Expire(target) => {
@@ -81,12 +99,13 @@ pub fn finish(keeper: &Keeper<Snap>, orders: Vec<Order<Snap>>, released: &[Targe
     }
 }
 
+/// None: hooks are run first, and the order comes back.
 async fn snapshot(
     keeper: &mut Keeper<Snap>,
-    uid: u32,
+    order: &Order<Snap>,
     wish: &SnapshotOrder,
     now: UnixTime,
-) -> Result<Vec<String>, String> {
+) -> Result<Option<Vec<String>>, String> {
     let config = keeper.shared.config().clone();
     let tag = match &wish.name {
         Some(tag) => tag.clone(),
@@ -97,6 +116,7 @@ async fn snapshot(
         Reach::Below => dataset.name.below(&wish.dataset).is_some(),
     };
     let mut datasets: Vec<(DatasetName, bool)> = Vec::new();
+    let mut hooks: Vec<(Hook, Vec<DatasetName>)> = Vec::new();
     for (dataset, entry) in keeper.managed(&config).filter(|(dataset, _)| meant(dataset)) {
         let by_windows = |tag: &SnapTag| {
             matches!(tags::maker(&config.prefix, tag), Maker::Schedule(_))
@@ -113,21 +133,69 @@ async fn snapshot(
             }
             continue;
         }
-        datasets.push((dataset.name.clone(), entry.hold));
+        match &entry.hook {
+            None => datasets.push((dataset.name.clone(), entry.hold)),
+            Some(hook) => hook::add(&mut hooks, hook, dataset.name.clone()),
+        }
     }
-    if datasets.is_empty() {
+    if datasets.is_empty() && hooks.is_empty() {
         return Err(format!("{} is not there, or no entry covers it", wish.dataset));
     }
-    let batch = take::take(keeper, &tag, &datasets, Cause { why: "asked for", uid: Some(uid) }).await?;
+    if !hooks.is_empty() {
+        hook::begin_asked(&keeper.shared, order, wish.clone(), tag, hooks, datasets);
+        return Ok(None);
+    }
+    let hooked = Hooked { tag, ready: Vec::new(), others: datasets, asked: Some(wish.clone()) };
+    take_hooked(keeper, order.uid, hooked, now).await.map(Some)
+}
+
+/// Takes what hooks have been run for, and what needs none; after that the hooks have their end.
+async fn take_hooked(
+    keeper: &mut Keeper<Snap>,
+    uid: u32,
+    hooked: Hooked,
+    now: UnixTime,
+) -> Result<Vec<String>, String> {
+    let Hooked { tag, ready, mut others, asked } = hooked;
+    let config = keeper.shared.config().clone();
+    let notes = keeper.notes();
+    let wanted = |ready: &Ready| ready.before.is_ok() || ready.hook.on_failure == OnFailure::Take;
+    for ready in ready.iter().filter(|ready| wanted(ready)) {
+        // What the config says now: that may have changed meanwhile, or root may have paused it.
+        let meant = keeper.managed(&config).filter(|(dataset, entry)| {
+            entry.hook.as_ref() == Some(&ready.hook)
+                && ready.datasets.contains(&dataset.name)
+                && (asked.is_some() || of(&notes, dataset).paused.is_none())
+        });
+        others.extend(meant.map(|(dataset, entry)| (dataset.name.clone(), entry.hold)));
+    }
+    let why = if asked.is_some() { "asked for" } else { "due" };
+    let taken = take::take(keeper, &tag, &others, Cause { why, uid: asked.as_ref().map(|_| uid) }).await;
+    let mut failed: Vec<String> = ready.iter().filter_map(|ready| ready.before.clone().err()).collect();
+    let unprepared: Vec<(DatasetName, String)> = ready
+        .iter()
+        .filter_map(|ready| Some((&ready.datasets, ready.before.clone().err()?)))
+        .flat_map(|(datasets, why)| datasets.iter().map(move |dataset| (dataset.clone(), why.clone())))
+        .collect();
+    let shared = std::rc::Rc::clone(&keeper.shared);
+    ready.into_iter().for_each(|ready| ready.after(&shared));
+    let batch = taken?;
     keeper.list().await?;
     let mut lines = Vec::new();
     for name in &batch.done {
         let Some((dataset, snapshot)) = find(keeper, name) else { continue };
-        let end = wish.keep_for.map(|span| span.after(now, config.timezone.calendar()));
-        keeper.shared.note(dataset, |notes| _ = notes.manual.insert(snapshot, end))?;
+        let why = unprepared.iter().find(|(dataset, _)| dataset == name.dataset()).map(|(_, why)| why.clone());
+        let end = asked.as_ref().map(|asked| asked.keep_for.map(|span| span.after(now, config.timezone.calendar())));
+        if why.is_some() || end.is_some() {
+            keeper.shared.note(dataset, |notes| {
+                notes.unprepared.extend(why.map(|why| (snapshot, why)));
+                notes.manual.extend(end.map(|end| (snapshot, end)));
+            })?;
+        }
         lines.push(format!("took {name}"));
     }
-    failed_or(lines, batch.failed.iter().map(|failed| format!("{}: {}", failed.what, failed.why)))
+    failed.extend(batch.failed.iter().map(|failed| format!("{}: {}", failed.what, failed.why)));
+    failed_or(lines, failed.into_iter())
 }
 
 async fn keep(keeper: &mut Keeper<Snap>, uid: u32, wish: &KeepOrder, now: UnixTime) -> Result<Vec<String>, String> {

@@ -2,7 +2,7 @@
 //! what may go.
 
 use crate::{
-    Snap, now, orders,
+    Snap, hook, now, orders,
     take::{self, Cause},
 };
 use std::{collections::BTreeMap, time::Instant};
@@ -56,24 +56,35 @@ pub async fn round(keeper: &mut Keeper<Snap>, mut orders: Vec<Order<Snap>>) -> R
     Ok(Round { rows, again, tick })
 }
 
-/// Takes the snapshots that are due, all in one call.
+/// Takes the snapshots that are due, all in one call. Those that have a hook are taken when that has been run, and nobody
+/// waits for it.
 async fn tick(keeper: &mut Keeper<Snap>, now: UnixTime) -> Result<Option<Tick>, String> {
     let config = keeper.shared.config().clone();
     let notes = keeper.notes();
     let is_due = |dataset: &Dataset, entry: &Entry| {
         due(keeper, dataset, entry, &notes, now).snapshot.is_some_and(|possible| possible.is_now(now))
     };
-    let due: Vec<(Guid, DatasetName, bool)> = keeper
-        .managed(&config)
-        .filter(|(dataset, entry)| is_due(dataset, entry))
-        .map(|(dataset, entry)| (dataset.guid, dataset.name.clone(), entry.hold))
-        .collect();
+    let due: Vec<(&Dataset, &Entry)> =
+        keeper.managed(&config).filter(|(dataset, entry)| is_due(dataset, entry)).collect();
     if due.is_empty() {
         return Ok(None);
     }
-    keeper.memory.tried.extend(due.iter().map(|(guid, ..)| (*guid, now)));
     let tag = tags::scheduled(&config.prefix, now).ok_or("the clock shows no date that a name can carry")?;
-    let datasets: Vec<(DatasetName, bool)> = due.into_iter().map(|(_, name, hold)| (name, hold)).collect();
+    let (mut datasets, mut hooks): (Vec<(DatasetName, bool)>, Vec<_>) = (Vec::new(), Vec::new());
+    for (dataset, entry) in &due {
+        match &entry.hook {
+            None => datasets.push((dataset.name.clone(), entry.hold)),
+            Some(hook) => hook::add(&mut hooks, hook, dataset.name.clone()),
+        }
+    }
+    let tried: Vec<Guid> = due.iter().map(|(dataset, _)| dataset.guid).collect();
+    keeper.memory.tried.extend(tried.into_iter().map(|guid| (guid, now)));
+    for (hook, datasets) in hooks {
+        hook::begin(&keeper.shared, keeper.name.clone(), hook, datasets, tag.clone());
+    }
+    if datasets.is_empty() {
+        return Ok(None);
+    }
     let batch = take::take(keeper, &tag, &datasets, Cause::policy("due")).await?;
     if !batch.atomic || !batch.failed.is_empty() {
         tracing::warn!(pool = %keeper.name, taken = batch.done.len(), failed = batch.failed.len(), "the tick was not whole");
@@ -236,13 +247,14 @@ fn row(
         paused: notes_on.paused.is_some(),
         silent: seen.silent && !dataset.snapshots.is_empty(),
         braked: seen.brake.map(|brake| brake.plan),
-        problems: problems(keeper, dataset),
+        problems: problems(keeper, dataset, entry),
     }
 }
 
 /// What somebody should look at, beside what the row says in fields of its own.
-fn problems(keeper: &Keeper<Snap>, dataset: &Dataset) -> Vec<String> {
+fn problems(keeper: &Keeper<Snap>, dataset: &Dataset, entry: &Entry) -> Vec<String> {
     let mut problems: Vec<String> = keeper.memory.failures.get(&dataset.name).cloned().into_iter().collect();
+    problems.extend(entry.hook.iter().filter_map(|hook| keeper.shared.common.failed.borrow().get(&hook.name).cloned()));
     let marked: Vec<&str> = dataset.snapshots.iter().filter(|s| s.deferred).map(|s| s.tag.as_str()).collect();
     if let Some(first) = marked.first() {
         problems.push(format!(

@@ -1,7 +1,7 @@
 //! A config written out in full.
 
 use super::{
-    ClockTrust, Compress, Config, Destination, Entry, MailBy, Watch,
+    ClockTrust, Compress, Config, Destination, Entry, Hook, MailBy, OnFailure, Watch,
     decode::NEVER,
     destination::{DEFAULT_CONCURRENCY, DEFAULT_USER, default_give_up},
 };
@@ -112,6 +112,10 @@ fn write_entry(out: &mut String, entry: &Entry) -> std::fmt::Result {
     let waits = [("snapshots", &entry.run_when.snapshots), ("replication", &entry.run_when.replication)];
     for (task, when) in waits.into_iter().filter_map(|(task, when)| Some((task, when.as_ref()?))) {
         writeln!(out, "run-when.{task} = {{ {} }}", conditions(when))?;
+    }
+    if let Some(Hook { name, timeout, on_failure }) = &entry.hook {
+        let then = if *on_failure == OnFailure::Skip { "skip" } else { "take" };
+        writeln!(out, "hook = {{ name = {}, timeout = \"{timeout}\", on-failure = \"{then}\" }}", quoted(name))?;
     }
     writeln!(out, "destinations = {}", rows(entry.destinations.iter().map(destination)))
 }

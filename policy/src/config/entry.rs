@@ -5,6 +5,7 @@ use super::{
     decode::{flag, number, parsed, patterns, period, read, span, text, word},
     destination::destinations,
     findings::Findings,
+    hook::hook,
     inherit::Draft,
     node::{Node, Table},
     run_when::run_when,
@@ -61,6 +62,7 @@ pub(super) fn entry(draft: &Draft, globals: &Globals, out: &mut Findings<'_>) ->
         splay: read(keys, "splay", out, span),
         absent_expected: read(keys, "absent", out, absent).unwrap_or(false),
         run_when,
+        hook: read(keys, "hook", out, hook),
         destinations,
         place: out.place(draft.at),
         // The last one, so that all others have been looked at when it ends the attempt.

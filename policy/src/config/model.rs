@@ -1,6 +1,6 @@
 //! What a config says, checked.
 
-use super::{Destination, Place, RunWhen, Watch};
+use super::{Destination, Hook, Place, RunWhen, Watch};
 use crate::{Pattern, Rule, Span, Zone};
 use zam_names::{DatasetName, Kind, UnixTime};
 
@@ -71,6 +71,8 @@ pub struct Entry {
     pub absent_expected: bool,
     /// What its tasks wait for when they are due.
     pub run_when: RunWhen,
+    /// What is run before and after its snapshots.
+    pub hook: Option<Hook>,
     /// Where copies go.
     pub destinations: Vec<Destination>,
     /// Where the entry stands, for `explain`.

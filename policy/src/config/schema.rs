@@ -33,7 +33,9 @@ pub(super) const ENTRY: &[&str] = &[
     "stale-after",
     "destinations",
     "run-when",
+    "hook",
 ];
+pub(super) const HOOK: &[&str] = &["name", "timeout", "on-failure"];
 pub(super) const RUN_WHEN: &[&str] = &["snapshots", "replication"];
 pub(super) const CONDITIONS: &[&str] = &["idle", "ac-power", "between", "reachable", "at-latest"];
 pub(super) const SOURCE: &[&str] = &["pool", "dataset", "windows", "keep"];

@@ -266,6 +266,15 @@ impl<P: Part> Shared<P> {
         Ok(job)
     }
 
+    /// Gives an order back to its pool, which is not done with it.
+    pub fn go_on(&self, pool: &PoolName, order: Order<P>) {
+        let job = order.job;
+        let sent = self.orders.borrow().get(pool).is_some_and(|sender| sender.send(Errand::Order(order)).is_ok());
+        if !sent {
+            self.end(job, Err("the pool is no longer configured".to_owned()));
+        }
+    }
+
     fn send(&self, sender: &mpsc::UnboundedSender<Errand<P>>, job: JobId, uid: u32, what: P::Order) {
         self.open.borrow_mut().entry(job).or_default().parts += 1;
         if sender.send(Errand::Order(Order { job, uid, what })).is_err() {

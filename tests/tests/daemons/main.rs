@@ -6,6 +6,7 @@ mod alarms;
 mod caller;
 mod copies;
 mod faults;
+mod hooks;
 mod orders;
 mod sending;
 mod ticks;

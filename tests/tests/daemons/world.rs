@@ -112,6 +112,20 @@ impl World {
         fs::rename(self.path("ssh.new"), path).unwrap();
     }
 
+    /// zam-hook with a shell script as the program `db`, in which `$own` is a folder; without systemd and its box.
+    pub fn hook(&mut self, script: &str) {
+        use std::os::unix::fs::PermissionsExt;
+        let (program, socket) = (self.path("db"), self.path("run/hook/db.sock"));
+        fs::create_dir_all(self.path("run/hook")).unwrap();
+        fs::write(&program, format!("#!/bin/sh\nown={}\n{script}", self.path("").display())).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        let me = Command::new("id").arg("-un").output().unwrap();
+        let mut command = Command::new(built("zam-hook"));
+        command.args(["--peer", String::from_utf8_lossy(&me.stdout).trim(), "--listen"]).arg(&socket).arg(&program);
+        self.daemons.push(("hook", command.stdin(Stdio::null()).spawn().unwrap()));
+        wait_for("the hook's socket", || socket.exists());
+    }
+
     /// A machine of the test's own, on battery or not, which does nothing: where the daemons look who uses it.
     pub fn machine(&self, battery: &str) {
         let supply = self.path("machine/sys/class/power_supply/BAT0");

@@ -58,6 +58,9 @@ impl Seen<'_> {
             let waits = waits.map_or_else(String::new, |waits| format!(" (now waits: {waits})"));
             when.iter().for_each(|when| say(task, format!("only {when}{waits}")));
         }
+        if let Some(hook) = &entry.hook {
+            say("hook", format!("{} before and after, at most {} each", hook.name, hook.timeout));
+        }
         say("kept", explain::windows(&entry.rule));
         say("pruned", format!("{}, {} after both keys agree", every(entry.prune_period), entry.grace));
         if let Some(paused) = self.notes.paused {
@@ -158,6 +161,7 @@ impl Seen<'_> {
             next,
             destroyed_after: from.map(words::stamp),
             vetoes: seen.vetoes(index).iter().map(ToString::to_string).collect(),
+            unprepared: self.notes.unprepared.get(&snapshot.guid).cloned(),
             why: self.why(index),
         }
     }
@@ -212,5 +216,7 @@ pub(super) struct JsonSnapshot {
     next: &'static str,
     destroyed_after: Option<String>,
     vetoes: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unprepared: Option<String>,
     why: String,
 }

@@ -197,6 +197,9 @@ impl View<'_> {
         for line in seen.pins(index) {
             say("held", line);
         }
+        if let Some(why) = seen.notes.unprepared.get(&snapshot.guid) {
+            say("hook", format!("not prepared: {why}"));
+        }
         let vetoes = seen.of(index).vetoes(index);
         for veto in vetoes.iter().filter(|veto| !matches!(veto, Veto::Held(_))) {
             say("veto", veto.to_string());
