@@ -124,8 +124,8 @@ impl Call {
         }
         for (letter, text) in [
             ('s', "--skip-scrub: zam takes snapshots during a scrub too"),
-            ('1', "--pre-snapshot: zam starts no programs around a snapshot yet"),
-            ('2', "--post-snapshot: zam starts no programs around a snapshot yet"),
+            ('1', "--pre-snapshot: write it as a `hook` of the entry, see docs/hooks.md"),
+            ('2', "--post-snapshot: write it as a `hook` of the entry, see docs/hooks.md"),
         ] {
             if values.contains_key(&letter) {
                 notes.push(at.note(text));

@@ -249,7 +249,7 @@ fn notes(section: &Section) -> Vec<Note> {
         ),
         (
             |key| key == "no_inconsistent_snapshot" || key.contains("script"),
-            "zam starts no programs around a snapshot yet: quiesce by other means",
+            "write it as a `hook` of the entry, see docs/hooks.md",
         ),
         (|key| key == "min_percent_free", "zam does not look at how full the pool is"),
     ];

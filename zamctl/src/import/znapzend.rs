@@ -277,7 +277,9 @@ fn foreign(key: &str, value: &str) -> Option<&'static str> {
         _ if key.contains("mbuffer") => {
             Some("not needed: zam passes streams from pipe to pipe; `bandwidth` limits them")
         }
-        _ if key.ends_with("cmd") => Some("zam starts no programs around a snapshot or a copy yet"),
+        _ if key.ends_with("cmd") => {
+            Some("write it as a `hook` of the entry (docs/hooks.md); nothing is run around copies")
+        }
         "zend_delay" => Some("zam sends when the snapshot is there; `splay` moves the tick"),
         _ => Some("zam has no word for it"),
     }

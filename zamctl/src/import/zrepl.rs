@@ -237,7 +237,7 @@ impl Job {
         let format = fields.word("timestamp_format")?;
         self.names = Some(Names::of(&fields.text("prefix")?, format.as_deref().unwrap_or("dense")));
         if let Some(hooks) = fields.take("hooks") {
-            notes.push(hooks.at.note("hooks: zam starts no programs around a snapshot yet"));
+            notes.push(hooks.at.note("hooks: write it as a `hook` of the entry, see docs/hooks.md"));
         }
         Ok(())
     }
