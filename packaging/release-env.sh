@@ -7,4 +7,4 @@ SOURCE_DATE_EPOCH=$(git log -1 --format=%ct 2>/dev/null || stat -c %Y Cargo.lock
 export SOURCE_DATE_EPOCH RUSTFLAGS
 # What a package has.
 # shellcheck disable=SC2034
-PROGRAMS=(zamd-snap zamd-prune zamd-send zamd-recv zamd-watch zam-receive zamctl)
+PROGRAMS=(zamd-snap zamd-prune zamd-send zamd-recv zamd-watch zam-receive zam-hook zamctl)

@@ -92,7 +92,7 @@ fn each_role_has_its_service_and_its_doors() {
     }
     let there = files(&top().join("packaging/systemd"), "").into_iter();
     let there: BTreeSet<_> = there.map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect();
-    let others = ["zam.preset", "zam-failed@.service"].map(str::to_owned);
+    let others = ["zam.preset", "zam-failed@.service", "zam-hook@.service", "zam-hook@.socket"].map(str::to_owned);
     assert_eq!(there, &expected | &BTreeSet::from(others));
     for unit in expected {
         assert_eq!(Unit::read(&unit).one("Unit", "ConditionPathExists"), "/etc/zam/zam.toml", "{unit}");
@@ -153,7 +153,7 @@ fn the_users_are_those_of_the_units_and_no_role_is_an_operator() {
         let of_kind = declared.iter().filter(|line| line.starts_with(kind));
         of_kind.map(|line| line.split_whitespace().nth(1).unwrap()).collect()
     };
-    assert_eq!(names("u "), [&Role::ALL.map(user)[..], &["zam-ssh"]].concat());
+    assert_eq!(names("u "), [&Role::ALL.map(user)[..], &["zam-ssh", "zam-hook"]].concat());
     assert_eq!(names("g "), [COPIERS, OPERATORS]);
     let members = declared.iter().filter(|line| line.starts_with("m "));
     let members: Vec<Vec<&str>> = members.map(|line| line.split_whitespace().skip(1).collect()).collect();
@@ -183,6 +183,8 @@ fn the_folders_are_those_of_the_programs() {
         has(Path::new("/run/zam").join(role.folder()), "0755 root root -".into());
         has(Path::new("/var/lib/zam").join(role.folder()), format!("0750 {0} {0} -", user(role)));
     }
+    has("/run/zam/hook".into(), "0755 root root -".into());
+    has("/etc/zam/hooks".into(), "0755 root root -".into());
     has("/run/zam/watch/login".into(), "0755 zam-watch zam-watch -".into());
     has("/etc/zam/credentials".into(), "0700 root root -".into());
     has("/var/lib/zam/watch/failed".into(), "0750 zam-watch zam-watch -".into());
@@ -226,7 +228,7 @@ fn the_package_has_all_that_it_names_and_every_program() {
             assert!(there, "{source} is not there");
         }
     }
-    let ours = ["zamctl", "zam-receive"].into_iter().chain(Role::ALL.map(Role::daemon)).map(str::to_owned);
+    let ours = ["zamctl", "zam-receive", "zam-hook"].into_iter().chain(Role::ALL.map(Role::daemon)).map(str::to_owned);
     assert_eq!(programs, ours.collect());
     let built = read("packaging/release-env.sh");
     let built = built.lines().find_map(|line| line.strip_prefix("PROGRAMS=(")?.strip_suffix(')')).unwrap();
@@ -415,15 +417,40 @@ fn the_manual_of_a_daemon_has_its_options_and_folders() {
 }
 
 #[test]
-fn the_manual_of_zam_receive_has_its_options() {
-    let help = Command::new(built("zam-receive")).arg("--help").output().unwrap();
-    let help = String::from_utf8(help.stdout).unwrap();
-    let known = help.split_whitespace().filter_map(|word| word.strip_prefix("--"));
-    let known: BTreeSet<String> = known.map(str::to_owned).collect();
-    assert!(known.contains("client"), "{help}");
-    let page = manual("zam-receive");
-    assert_eq!(options(&page), known);
-    assert!(page.contains("zam-ssh") && page.contains("/etc/zam/authorized_keys"));
+fn the_manuals_of_zam_receive_and_zam_hook_have_their_options() {
+    for (program, words) in [
+        ("zam-receive", ["client", "zam-ssh", "/etc/zam/authorized_keys"]),
+        ("zam-hook", ["peer", "zam-snap", "/run/zam/hook/NAME.sock"]),
+    ] {
+        let help = Command::new(built(program)).arg("--help").output().unwrap();
+        let help = String::from_utf8(help.stdout).unwrap();
+        let known = help.split_whitespace().filter_map(|word| word.strip_prefix("--"));
+        let known: BTreeSet<String> = known.map(str::to_owned).collect();
+        let page = manual(program);
+        assert_eq!(options(&page), known);
+        assert!(known.contains(words[0]) && words.iter().all(|word| page.contains(word)), "{help}");
+    }
+}
+
+/// R-HOOK-1 R-HOOK-3
+#[test]
+fn a_hook_is_asked_by_zam_snap_alone_and_has_no_zfs() {
+    let socket = Unit::read("zam-hook@.socket");
+    assert_eq!(socket.one("Socket", "ListenStream"), "/run/zam/hook/%i.sock");
+    assert_eq!((socket.one("Socket", "SocketUser"), socket.one("Socket", "SocketMode")), (user(Role::Snap), "0600"));
+    assert!(socket.all("Socket", "Accept").is_empty() && socket.all("Socket", "SocketGroup").is_empty());
+    let service = Unit::read("zam-hook@.service");
+    for (key, value) in [
+        ("ExecStart", "/usr/bin/zam-hook /etc/zam/hooks/%i"),
+        ("ExecStopPost", "/usr/bin/zam-hook --died /etc/zam/hooks/%i"),
+        ("User", "zam-hook"),
+        ("PrivateDevices", "yes"),
+        ("NoNewPrivileges", "yes"),
+        ("CapabilityBoundingSet", ""),
+    ] {
+        assert_eq!(service.one("Service", key), value, "{key}");
+    }
+    assert!(read("packaging/deb/prerm").contains("'zam-hook@*.socket'"));
 }
 
 /// What the dashboard and the rules ask for is what zamd-watch gives.
@@ -558,7 +585,7 @@ fn systemd_understands_every_line_of_the_units() {
     let copied = Command::new("cp").arg("-r").arg(system).arg(&units).status().unwrap();
     assert!(copied.success());
     std::os::unix::fs::symlink("usr/bin", root.path().join("bin")).unwrap();
-    for program in Role::ALL.map(Role::daemon).into_iter().chain(["sh", "man"]) {
+    for program in Role::ALL.map(Role::daemon).into_iter().chain(["sh", "man", "zam-hook"]) {
         fs::write(programs.join(program), "#!/bin/sh\n").unwrap();
         fs::set_permissions(programs.join(program), fs::Permissions::from_mode(0o755)).unwrap();
     }
