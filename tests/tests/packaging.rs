@@ -242,7 +242,7 @@ fn the_package_has_all_that_it_names_and_every_program() {
 /// Stands in for what packaging/build.sh makes; gives the two folders.
 fn made(folder: &Path) -> [PathBuf; 2] {
     let (built, made) = (folder.join("built"), folder.join("made"));
-    let programs = Role::ALL.map(Role::daemon).into_iter().chain(["zamctl", "zam-receive"]);
+    let programs = Role::ALL.map(Role::daemon).into_iter().chain(["zamctl", "zam-receive", "zam-hook"]);
     let programs = programs.map(|program| built.join(program));
     let pages = ["man/zamctl.1", "man/zamctl-check.1", "completions/bash/zamctl", "completions/zsh/_zamctl"];
     let pages = pages.into_iter().chain(["completions/fish/zamctl.fish"]).map(|page| made.join(page));

@@ -88,6 +88,7 @@ provoked unit zamd-send.service systemctl stop zamd-send
 provoked unit zamd-prune.service systemctl mask --now zamd-prune
 manager=user@$(id -u zam-ssh).service
 provoked unit "$manager" systemctl unmask "$manager"
+mended
 provoked door /run/zam/snap/control.sock chmod 0666 /run/zam/snap/control.sock
 provoked door /run/zam/prune/control.sock chown root:root /run/zam/prune/control.sock
 provoked door /run/zam/recv/peer.sock rm /run/zam/recv/peer.sock
