@@ -48,9 +48,9 @@ struct Fake {
 const NEWEST: i64 = 1_000_000;
 const READS: &str = "port 22\nauthorizedkeysfile /etc/zam/authorized_keys\n";
 const PASSWD: &str = "root:x:0:0::/root:/bin/sh\nzam-snap:x:101:101::/:\nzam-prune:x:102:102::/:\nzam-send:x:103:103::/:\n\
-    zam-recv:x:104:104::/:\nzam-watch:x:105:105::/:\nzam-ssh:x:106:106::/:\n";
+    zam-recv:x:104:104::/:\nzam-watch:x:105:105::/:\nzam-ssh:x:106:106::/:\nzam-hook:x:109:109::/:\n";
 const GROUP: &str = "root:x:0:\nzam-snap:x:101:\nzam-prune:x:102:\nzam-send:x:103:\nzam-recv:x:104:\nzam-watch:x:105:\n\
-    zam-ssh:x:106:\nzam-copy:x:107:zam-ssh,zam-send\nzam-operators:x:108:ann\n";
+    zam-ssh:x:106:\nzam-hook:x:109:\nzam-copy:x:107:zam-ssh,zam-send\nzam-operators:x:108:ann\n";
 const RUNS: [&str; 3] = ["loaded", "enabled", "active"];
 
 impl Fake {
