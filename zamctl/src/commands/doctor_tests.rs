@@ -24,6 +24,7 @@ const CONFIG: &str = r#"
 source = "tank/home"
 snapshot-period = "1h"
 windows = [{ period = "1h" }]
+hook = { name = "db" }
 destinations = [{ remote-host = "olympus" }, { pool = "usb", dataset = "zam" }]
 [[replicas]]
 client = "laptop"
@@ -71,6 +72,7 @@ impl Fake {
         for role in Role::ALL {
             fake.apply(&format!("systemctl enable --now {role}"));
         }
+        fake.apply("systemctl enable --now zam-hook@db.socket");
         fake.apply("systemctl mask user@106.service");
         for line in ["zamctl ssh --print olympus | sh", "zamctl ssh --print --from laptop --key laptop.pub | sh"] {
             fake.apply(line);
@@ -146,6 +148,7 @@ impl Fake {
             ["systemctl", "unmask", role] => {
                 self.unit(&format!("{role}.service"), ["loaded", "disabled", "inactive"]);
             }
+            ["systemctl", "enable", "--now", socket] if socket.ends_with(".socket") => self.unit(socket, RUNS),
             ["systemctl", "enable", "--now", role] | ["systemctl", "restart", role] => {
                 self.unit(&format!("{role}.service"), RUNS);
                 let role = Role::ALL.into_iter().find(|known| known.daemon() == *role).unwrap();
@@ -221,7 +224,7 @@ impl Host for Fake {
 fn a_good_installation_is_found_well() {
     let report = Fake::well().look();
     assert_eq!((report.findings, report.not_checked), (vec![], Vec::<String>::new()));
-    let checked = ["OpenZFS 2.3.9", "users and groups", "folders", "5 units", "doors"];
+    let checked = ["OpenZFS 2.3.9", "users and groups", "folders", "6 units", "doors"];
     assert_eq!(report.checked[..5], checked.map(str::to_owned));
 }
 
@@ -249,6 +252,7 @@ const CASES: &[Case] = &[
     (|fake| fake.apply("systemctl unmask zamd-recv"), "unit", "zamd-recv.service"),
     (|fake| fake.unit("zamd-watch.service", ["loaded", "enabled", "failed"]), "unit", "zamd-watch.service"),
     (|fake| fake.unit("zamd-send.service", ["loaded", "disabled", "active"]), "unit", "zamd-send.service"),
+    (|fake| fake.unit("zam-hook@db.socket", ["loaded", "disabled", "inactive"]), "unit", "zam-hook@db.socket"),
     (|fake| fake.unit("user@106.service", ["loaded", "static", "inactive"]), "unit", "user@106.service"),
     (|fake| fake.remove("/run/zam/recv/peer.sock"), "door", "/run/zam/recv/peer.sock"),
     (

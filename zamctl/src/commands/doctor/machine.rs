@@ -6,7 +6,10 @@ use super::{
     host::{Accounts, Host},
 };
 use crate::{openzfs::OpenZfs, session::Session, shell::quoted, words::count};
-use std::{collections::HashMap, path::Path};
+use std::{
+    collections::{BTreeSet, HashMap},
+    path::Path,
+};
 use zam_names::UnixTime;
 use zam_policy::config::{ClockTrust, Config};
 use zam_protocol::{COPIERS, Door, OPERATORS, Role};
@@ -110,13 +113,17 @@ pub fn needed(config: &Config) -> impl Iterator<Item = Role> {
 
 /// Says which of them run.
 fn units(host: &dyn Host, config: &Config, accounts: &Accounts, report: &mut Report) -> Vec<Role> {
-    let needed: Vec<Role> = needed(config).collect();
-    let mut names: Vec<String> = needed.iter().map(|role| format!("{role}.service")).collect();
+    let daemons = needed(config).map(|role| (format!("{role}.service"), role.to_string(), Some(role)));
+    let hooks = config.entries.iter().filter(|entry| entry.enabled).filter_map(|entry| entry.hook.as_ref());
+    let hooks: BTreeSet<String> = hooks.map(|hook| format!("zam-hook@{}.socket", hook.name)).collect();
+    let needed: Vec<(String, String, Option<Role>)> =
+        daemons.chain(hooks.into_iter().map(|socket| (socket.clone(), socket, None))).collect();
+    let mut names: Vec<&str> = needed.iter().map(|(name, ..)| name.as_str()).collect();
     // Who comes in by ssh has no user manager.
     let manager = accounts.uid("zam-ssh").map(|uid| format!("user@{uid}.service"));
-    names.extend(manager.clone());
+    names.extend(manager.as_deref());
     let mut args = vec!["show", "--property=Id,LoadState,UnitFileState,ActiveState"];
-    args.extend(names.iter().map(String::as_str));
+    args.extend(names);
     let said = host.run("systemctl", &args).unwrap_or_default();
     let state = |block: &str| -> HashMap<String, String> {
         let pairs = block.lines().filter_map(|line| line.split_once('='));
@@ -128,16 +135,14 @@ fn units(host: &dyn Host, config: &Config, accounts: &Accounts, report: &mut Rep
         report.not_checked.push("units: systemd does not answer".to_owned());
         return running;
     }
-    for (role, name) in needed.iter().zip(&names) {
+    for (name, short, role) in &needed {
         let is = |key: &str, value: &str| {
             let unit = states.iter().find(|state| state.get("Id") == Some(name));
             unit.and_then(|state| state.get(key)).is_some_and(|said| said == value)
         };
         let active = is("ActiveState", "active") || is("ActiveState", "reloading");
-        if active {
-            running.push(*role);
-        }
-        let enable = format!("systemctl enable --now {role}");
+        running.extend(role.filter(|_| active));
+        let enable = format!("systemctl enable --now {short}");
         let (level, text, commands) = match (is("UnitFileState", "enabled"), active) {
             (true, true) => continue,
             _ if is("LoadState", "not-found") => {
@@ -145,11 +150,11 @@ fn units(host: &dyn Host, config: &Config, accounts: &Accounts, report: &mut Rep
                 (Broken, "systemd does not know it: is the package installed as a whole?".to_owned(), commands)
             }
             _ if is("LoadState", "masked") => {
-                (Broken, "it is masked".to_owned(), vec![format!("systemctl unmask {role}"), enable])
+                (Broken, "it is masked".to_owned(), vec![format!("systemctl unmask {short}"), enable])
             }
             (true, false) => {
                 let why = if is("ActiveState", "failed") { "it failed" } else { "it does not run" };
-                (Broken, format!("{why}: `journalctl -u {role}` says why"), vec![format!("systemctl restart {role}")])
+                (Broken, format!("{why}: `journalctl -u {short}` says why"), vec![format!("systemctl restart {short}")])
             }
             (false, true) => (Warning, "it runs, and will not after the next boot".to_owned(), vec![enable]),
             (false, false) => (Broken, "the config needs it, and it is not switched on".to_owned(), vec![enable]),
