@@ -32,6 +32,8 @@ pids() { for role in snap prune send recv watch; do systemctl show -p MainPID --
 dead() { zpool history -i tank | grep -c ' destroy ' || true; }
 more_dead() { (($(dead) > $1)); }
 under_way() { (($(copy tank/data '.running.bytes // 0') > 400000)); }
+# pace RATE: from now on it goes out so fast
+pace() { sed -i "s/bandwidth = \"[^\"]*\"/bandwidth = \"$1\"/" /etc/zam/zam.toml && systemctl reload zamd-send; }
 older=$(version)
 ok "the first is there" zamctl replicate tank/data --wait
 ok "something dies" wait_for 300 more_dead 0
@@ -39,7 +41,8 @@ ok "something dies" wait_for 300 more_dead 0
 number=1
 for deb in /var/tmp/newer.deb "$ZAM_LAB/zam.deb"; do
     number=$((number + 1))
-    dd if=/dev/urandom of=/mnt/data/file bs=1M count=8 status=none && zfs snapshot tank/data@s$number
+    pace 150K
+    dd if=/dev/urandom of=/mnt/data/file bs=1M count=24 status=none && zfs snapshot tank/data@s$number
     zamctl replicate tank/data >/dev/null
     section "$(version), replaced"
     ok "a copy is under way" wait_for 300 under_way
@@ -52,6 +55,7 @@ for deb in /var/tmp/newer.deb "$ZAM_LAB/zam.deb"; do
     for ((i = 0; i < 4; i++)); do ok "restarted (${before[i]}, ${after[i]})" test "${after[i]}" -ne 0 -a "${after[i]}" -ne "${before[i]}"; done
     assert_eq "what did not run does not" 0 "${after[4]}"
     ok "not there yet" gone "$copy@s$number"
+    pace 50M
     ok "it goes on, to its end" zamctl replicate tank/data --wait
     ok "it is there" exists "$copy@s$number"
     alike "tank/data" tank/data $copy
