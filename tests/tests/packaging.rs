@@ -366,7 +366,14 @@ fn makepkg_understands_the_package_for_arch() {
 #[test]
 fn an_upgrade_goes_on_whatever_zam_says_to_the_hook_of_apt() {
     let text = read("packaging/examples/apt.conf");
-    assert!(deb()["assets"].as_array().unwrap().iter().all(|asset| !asset[1].as_str().unwrap().starts_with("etc/apt")));
+    let folders: Vec<String> = deb()["assets"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|asset| asset[0].as_str().unwrap().ends_with("apt.conf"))
+        .map(|asset| asset[1].to_string())
+        .collect();
+    assert_eq!(folders, ["\"usr/share/doc/zam/examples/\""]);
     let hook =
         text.lines().find_map(|line| line.strip_prefix("DPkg::Pre-Invoke { \"")?.strip_suffix("\"; };")).unwrap();
     let folder = tempfile::tempdir().unwrap();
