@@ -119,9 +119,9 @@ fn session(args: &Args, guest: &UnixStream) -> Result<(), String> {
     // A word, or the end.
     let _ = asked.read_line(&mut String::new());
     let (_, said) = run(args, "after", Some(&job));
-    tell(said, "after");
-    // What `before` left running, to keep a lock.
+    // What `before` left running, to keep a lock. Who hears that all is done may end this program.
     group.and_then(|group| killpg(group, Signal::SIGKILL).ok());
+    tell(said, "after");
     Ok(())
 }
 
