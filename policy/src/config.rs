@@ -108,6 +108,7 @@ fn decoded(document: &Document, local_zone: &Zone, out: &mut Findings<'_>) -> Op
         drafts.iter().filter_map(|draft| Some((draft, entry::entry(draft, &globals, out)?))).collect();
     let placed: Vec<(&Draft, &Entry)> = entries.iter().map(|(draft, entry)| (*draft, entry)).collect();
     replicas::check(&placed, out);
+    hook::check(&placed, out);
     odd::warn(&placed, out);
     if drafts.is_empty() {
         out.warning(

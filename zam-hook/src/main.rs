@@ -7,18 +7,22 @@ use clap::Parser;
 use nix::{
     sys::{
         signal::{Signal, killpg},
-        socket::{getsockopt, sockopt::PeerCredentials},
+        socket::{MsgFlags, getsockopt, recv, sockopt::PeerCredentials},
+        wait::{Id, WaitPidFlag, WaitStatus, waitid},
     },
     unistd::{Pid, User},
 };
 use std::{
-    io::{self, BufRead, BufReader, Read, Write},
-    os::unix::{
-        net::{UnixListener, UnixStream},
-        process::CommandExt,
+    io::{BufRead, BufReader, Read, Write},
+    os::{
+        fd::AsRawFd,
+        unix::{
+            net::{UnixListener, UnixStream},
+            process::CommandExt,
+        },
     },
     path::PathBuf,
-    process::{Command, ExitCode, ExitStatus, Stdio},
+    process::{Child, Command, ExitCode, Stdio},
     sync::mpsc,
     thread,
     time::Duration,
@@ -113,14 +117,18 @@ fn session(args: &Args, guest: &UnixStream) -> Result<(), String> {
         let mut to = guest;
         let _ = to.write_all(line.as_bytes());
     };
-    let (group, said) = run(args, "before", Some(&job));
+    // Nothing is begun for who has given up while others had their turn.
+    if recv(guest.as_raw_fd(), &mut [0], MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT) == Ok(0) {
+        return Err(format!("whoever asked for {} is gone", job.snapshot));
+    }
+    let (before, said) = run(args, "before", Some(&job));
     tell(said, "before");
     let _ = guest.set_read_timeout(Some(LONGEST));
-    // A word, or the end.
-    let _ = asked.read_line(&mut String::new());
-    let (_, said) = run(args, "after", Some(&job));
+    // A word, of which a byte is enough, or the end.
+    let _ = asked.read(&mut [0]);
+    let (after, said) = run(args, "after", Some(&job));
     // What `before` left running, to keep a lock. Who hears that all is done may end this program.
-    group.and_then(|group| killpg(group, Signal::SIGKILL).ok());
+    drop((before, after));
     tell(said, "after");
     Ok(())
 }
@@ -131,38 +139,53 @@ fn died(args: &Args) -> Result<(), String> {
     if word("EXIT_CODE") == "exited" && word("EXIT_STATUS") == "0" { Ok(()) } else { run(args, "after", None).1 }
 }
 
+/// A process group, all of which ends with this. Its first process is not reaped before that: until then nobody else has its number.
+struct Group(Child);
+
+impl Group {
+    fn pid(&self) -> Pid {
+        Pid::from_raw(self.0.id().cast_signed())
+    }
+
+    fn kill(&self) {
+        let _ = killpg(self.pid(), Signal::SIGKILL);
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// Runs the program in a process group of its own, all of which ends when the time is over.
-fn run(args: &Args, word: &str, job: Option<&Job>) -> (Option<Pid>, Result<(), String>) {
+fn run(args: &Args, word: &str, job: Option<&Job>) -> (Option<Group>, Result<(), String>) {
     let mut command = Command::new(&args.program);
     command.arg(word).stdin(Stdio::null()).process_group(0);
     if let Some(job) = job {
         let names: Vec<&str> = job.datasets.iter().map(DatasetName::as_str).collect();
         command.env("ZAM_SNAPSHOT", job.snapshot.as_str()).env("ZAM_DATASETS", names.join("\n"));
     }
-    let mut child = match command.spawn() {
-        Ok(child) => child,
+    let group = match command.spawn() {
+        Ok(child) => Group(child),
         Err(error) => return (None, Err(format!("{} cannot be run: {error}", args.program.display()))),
     };
-    let group = i32::try_from(child.id()).ok().map(Pid::from_raw);
     let (sender, ended) = mpsc::channel();
-    thread::spawn(move || sender.send(child.wait()));
+    let first = Id::Pid(group.pid());
+    thread::spawn(move || sender.send(waitid(first, WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT)));
     let timeout = job.map_or(LONGEST, |job| job.timeout);
-    let said = ended.recv_timeout(timeout).unwrap_or_else(|_| {
-        group.and_then(|group| killpg(group, Signal::SIGKILL).ok());
-        Err(io::ErrorKind::TimedOut.into())
-    });
-    (group, judged(said, timeout))
-}
-
-fn judged(said: io::Result<ExitStatus>, timeout: Duration) -> Result<(), String> {
-    match said {
-        Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(status.to_string()),
-        Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+    let said = match ended.recv_timeout(timeout) {
+        Ok(Ok(WaitStatus::Exited(_, 0))) => Ok(()),
+        Ok(Ok(WaitStatus::Exited(_, code))) => Err(format!("exit status: {code}")),
+        Ok(Ok(WaitStatus::Signaled(_, signal, _))) => Err(format!("killed by {signal}")),
+        Ok(other) => Err(format!("it ended as {other:?}")),
+        Err(_) => {
+            group.kill();
             Err(format!("it did not end within {} s and was killed", timeout.as_secs()))
         }
-        Err(error) => Err(error.to_string()),
-    }
+    };
+    (Some(group), said)
 }
 
 impl Job {

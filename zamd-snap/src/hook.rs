@@ -8,11 +8,13 @@ use std::{
     io,
     path::Path,
     rc::Rc,
+    sync::Arc,
     time::Duration,
 };
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::UnixStream,
+    sync::{Mutex, OwnedMutexGuard},
     time::timeout,
 };
 use zam_names::{DatasetName, PoolName, SnapTag};
@@ -25,6 +27,8 @@ use zam_runtime::keeper::{Order, Shared};
 pub struct Hooks {
     /// Those that the schedule has asked for and that have not ended.
     busy: RefCell<BTreeSet<(PoolName, String)>>,
+    /// Whose turn it is, for each hook.
+    turns: RefCell<BTreeMap<String, Arc<Mutex<()>>>>,
     /// What last went wrong with each, until it goes well.
     pub failed: RefCell<BTreeMap<String, String>>,
 }
@@ -38,6 +42,8 @@ pub struct Ready {
     stream: Option<BufReader<UnixStream>>,
     /// Of the schedule.
     busy: Option<Busy>,
+    /// Nobody else's before that one's after: zam-hook serves one at a time.
+    _turn: OwnedMutexGuard<()>,
 }
 
 /// What is to be taken now that hooks have been run.
@@ -82,9 +88,11 @@ pub fn begin(shared: &Rc<Shared<Snap>>, pool: PoolName, hook: Hook, datasets: Ve
         let mut ready = before(&shared, hook, datasets, &tag).await;
         ready.busy = Some(busy);
         let title = format!("snapshot after the hook {}", ready.hook.name);
+        let (hook, late) = (ready.hook.clone(), format!("@{tag} was not taken after the hook {}", ready.hook.name));
         let hooked = Hooked { tag, ready: vec![ready], others: Vec::new(), asked: None };
-        // Where nobody takes it any more, it is gone.
-        let _ = shared.order(&pool, 0, title, Wish::Hooked(hooked));
+        if let Err(why) = shared.order(&pool, 0, title, Wish::Hooked(hooked)) {
+            remember(&shared, &hook, &Err(format!("{late}: {why}")));
+        }
     });
 }
 
@@ -108,6 +116,8 @@ pub fn begin_asked(
 
 async fn before(shared: &Shared<Snap>, hook: Hook, datasets: Vec<DatasetName>, tag: &SnapTag) -> Ready {
     let socket = shared.runtime_dir.join("hook").join(format!("{}.sock", hook.name));
+    let turn = Arc::clone(shared.common.turns.borrow_mut().entry(hook.name.clone()).or_default());
+    let turn = turn.lock_owned().await;
     let asked = ask(&socket, &hook, &datasets, tag).await;
     let (stream, before) = match asked {
         Ok((stream, said)) => (Some(stream), said),
@@ -122,7 +132,7 @@ async fn before(shared: &Shared<Snap>, hook: Hook, datasets: Vec<DatasetName>, t
     if before.is_err() {
         remember(shared, &hook, &before);
     }
-    Ready { hook, datasets, before, stream, busy: None }
+    Ready { hook, datasets, before, stream, busy: None, _turn: turn }
 }
 
 async fn ask(
@@ -133,7 +143,11 @@ async fn ask(
 ) -> Result<(BufReader<UnixStream>, Result<(), String>), String> {
     let unreachable = |error: io::Error| {
         let unit = format!("zam-hook@{}.socket", hook.name);
-        format!("{} does not answer ({error}): `systemctl enable --now {unit}` as root", socket.display())
+        format!(
+            "{} does not answer ({error}): put the program into /etc/zam/hooks/{}, then `systemctl enable --now {unit}` as root",
+            socket.display(),
+            hook.name
+        )
     };
     let mut request = format!("before\n{}\n{tag}\n", hook.timeout.approximate_seconds());
     datasets.iter().for_each(|dataset| request += &format!("{dataset}\n"));
@@ -147,9 +161,20 @@ async fn ask(
 }
 
 impl Ready {
+    /// What was prepared and is so no more: zam-hook says nothing and stays until it is told to go on.
+    pub fn look_again(&mut self, shared: &Shared<Snap>, tag: &SnapTag) {
+        let Some(stream) = &self.stream else { return };
+        let quiet =
+            matches!(stream.get_ref().try_read(&mut [0]), Err(error) if error.kind() == io::ErrorKind::WouldBlock);
+        if self.before.is_ok() && !(quiet && stream.buffer().is_empty()) {
+            self.before = Err(format!("the hook {} ended before @{tag} was taken", self.hook.name));
+            remember(shared, &self.hook, &self.before);
+        }
+    }
+
     /// Ends what was begun, in the background.
     pub fn after(self, shared: &Rc<Shared<Snap>>) {
-        let Self { hook, before, stream: Some(mut stream), busy, .. } = self else { return };
+        let Self { hook, before, stream: Some(mut stream), busy, _turn: turn, .. } = self else { return };
         let shared = Rc::clone(shared);
         tokio::task::spawn_local(async move {
             let talk = async {
@@ -159,7 +184,7 @@ impl Ready {
             let said = timeout(limit(&hook), talk).await.unwrap_or_else(|_| Err(too_late(&hook)));
             let said = said.map_err(|why| format!("the hook {} failed after a snapshot: {why}", hook.name));
             remember(&shared, &hook, &before.and(said));
-            drop(busy);
+            drop((busy, turn));
         });
     }
 }

@@ -156,7 +156,9 @@ async fn take_hooked(
     hooked: Hooked,
     now: UnixTime,
 ) -> Result<Vec<String>, String> {
-    let Hooked { tag, ready, mut others, asked } = hooked;
+    let Hooked { tag, mut ready, mut others, asked } = hooked;
+    let shared = std::rc::Rc::clone(&keeper.shared);
+    ready.iter_mut().for_each(|ready| ready.look_again(&shared, &tag));
     let config = keeper.shared.config().clone();
     let notes = keeper.notes();
     let wanted = |ready: &Ready| ready.before.is_ok() || ready.hook.on_failure == OnFailure::Take;
@@ -171,13 +173,13 @@ async fn take_hooked(
     }
     let why = if asked.is_some() { "asked for" } else { "due" };
     let taken = take::take(keeper, &tag, &others, Cause { why, uid: asked.as_ref().map(|_| uid) }).await;
+    ready.iter_mut().for_each(|ready| ready.look_again(&shared, &tag));
     let mut failed: Vec<String> = ready.iter().filter_map(|ready| ready.before.clone().err()).collect();
     let unprepared: Vec<(DatasetName, String)> = ready
         .iter()
         .filter_map(|ready| Some((&ready.datasets, ready.before.clone().err()?)))
         .flat_map(|(datasets, why)| datasets.iter().map(move |dataset| (dataset.clone(), why.clone())))
         .collect();
-    let shared = std::rc::Rc::clone(&keeper.shared);
     ready.into_iter().for_each(|ready| ready.after(&shared));
     let batch = taken?;
     keeper.list().await?;

@@ -1,13 +1,16 @@
 //! `hook`: what an admin's program does before and after an entry's snapshots.
 
 use super::{
+    Entry,
     decode::{block, read, span, text, word},
     destination::plain,
     findings::Findings,
+    inherit::Draft,
     node::Node,
     schema,
 };
 use crate::{Span, Unit};
+use std::collections::BTreeMap;
 
 /// A program that is run before and after snapshots, by systemd and not by zam.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +49,20 @@ pub(super) fn hook(node: &Node, out: &mut Findings<'_>) -> Option<Hook> {
         on_failure: if skips { OnFailure::Skip } else { OnFailure::Take },
         name: read(table, "name", out, name)?,
     })
+}
+
+/// One name is one program: entries that have it ask for it together.
+pub(super) fn check(entries: &[(&Draft, &Entry)], out: &mut Findings<'_>) {
+    let mut known: BTreeMap<&str, (&Entry, &Hook)> = BTreeMap::new();
+    for (draft, entry) in entries {
+        let Some(hook) = &entry.hook else { continue };
+        let (other, first) = *known.entry(&hook.name).or_insert((entry, hook));
+        if first != hook {
+            let what = format!("the hook {} differs from that of {} ({})", hook.name, other.source, other.place);
+            let at = draft.keys.get("hook").map_or(draft.at, |node| node.at);
+            out.error_with(at, what, "write the same `timeout` and `on-failure` in both, or another name");
+        }
+    }
 }
 
 /// It becomes a part of the names of a socket, a unit and a program.

@@ -24,7 +24,13 @@ fn problems(world: &World) -> String {
 
 #[test]
 fn each_snapshot_of_its_entry_lies_between_before_and_after() {
-    let mut world = world("echo \"$1 $ZAM_SNAPSHOT $ZAM_DATASETS\" >>$own/log", "timeout = \"10s\"");
+    // What it prepares is not there before it has done so, and is there when it may stop: by the name that nothing else has.
+    let there = "grep -rqF \"$ZAM_SNAPSHOT\" $own/pools";
+    let script = format!(
+        "echo \"$1 $ZAM_SNAPSHOT $ZAM_DATASETS\" >>$own/log; \
+         case $1-$ZAM_SNAPSHOT in before-zam-manual*) sleep 0.3; ! {there};; after-zam-manual*) {there};; esac || echo $1 >>$own/wrong"
+    );
+    let mut world = world(&script, "timeout = \"10s\"");
     wait_for("some snapshots", || world.count("tank/home") >= 3 && world.count("tank/vm") >= 3);
     let said = world.say(&["snapshot", "tank/home"]);
     assert!(said.contains("took tank/home@zam-manual-"), "{said}");
@@ -36,6 +42,7 @@ fn each_snapshot_of_its_entry_lies_between_before_and_after() {
         assert!(pair[0].starts_with("before zam-") && pair[0].ends_with(" tank/home"), "{lines:?}");
         assert_eq!(pair[1].strip_prefix("after"), pair[0].strip_prefix("before"), "{lines:?}");
     }
+    assert!(!world.path("wrong").exists(), "{:?}", fs::read_to_string(world.path("wrong")));
     let run: BTreeSet<&str> = lines.iter().filter_map(|line| line.split(' ').nth(1)).collect();
     let home = world.dataset("tank/home");
     assert!(home.snapshots.iter().all(|snapshot| run.contains(snapshot.tag.as_str())), "{run:?}");
