@@ -132,7 +132,7 @@ pub fn next_possible(task: &Task<'_>, now: UnixTime, zone: &TimeZone, facts: &Fa
     match (when.between, when.idle.map(|idle| (idle, idle.approximate_seconds()))) {
         _ if due > now => Possible::At(opens),
         (Some(hours), _) if opens > now => lacks(Lack::Hours(hours), opens),
-        _ if when.ac_power && facts.on_battery => lacks(Lack::Mains, now.plus(ASK_AGAIN)),
+        _ if when.ac_power && facts.on_battery => lacks(Lack::Mains, at_latest),
         (_, Some((idle, wanted))) if wanted > facts.idle_for => {
             lacks(Lack::Rest(idle), now.plus(wanted - facts.idle_for))
         }
@@ -150,9 +150,6 @@ fn due(task: &Task<'_>, now: UnixTime, zone: &TimeZone) -> UnixTime {
         .is_some_and(|last| task.period.bucket(last.plus(-task.splay), zone) == task.period.bucket(here, zone));
     if served { task.period.next_bucket(here, zone).plus(task.splay) } else { now }
 }
-
-/// How often what nobody tells is asked again, in seconds.
-const ASK_AGAIN: i64 = 60;
 
 /// The share of `splay` that belongs to this machine: the same at every start, another one elsewhere.
 #[must_use]

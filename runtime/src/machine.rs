@@ -23,6 +23,8 @@ pub struct Machine {
     last: Option<Signs>,
     /// When it was last seen to be used; what was not watched counts as used.
     used: Instant,
+    /// When it was last looked at.
+    looked: Instant,
     on_battery: bool,
 }
 
@@ -44,21 +46,24 @@ impl Machine {
         let period = if root.is_some() { Duration::from_millis(100) } else { PERIOD };
         let root = root.unwrap_or_else(|| "/".into());
         let on_battery = on_battery(&root);
-        Self { root, period, last: None, used: Instant::now(), on_battery }
+        let now = Instant::now();
+        Self { root, period, last: None, used: now, looked: now, on_battery }
     }
 
     /// What was last seen.
     #[must_use]
     pub fn facts(&self) -> Facts {
-        let idle_for = i64::try_from(self.used.elapsed().as_secs()).unwrap_or(i64::MAX);
+        let idle_for = self.looked.saturating_duration_since(self.used).as_secs();
+        let idle_for = i64::try_from(idle_for).unwrap_or(i64::MAX);
         Facts { obstacle: None, idle_for, on_battery: self.on_battery }
     }
 
     /// Looks at it, and says whether it has other power now.
     pub fn look(&mut self) -> bool {
         let signs = Signs::read(&self.root);
+        self.looked = Instant::now();
         if self.last.as_ref().is_none_or(|last| signs.in_use_since(last)) {
-            self.used = Instant::now();
+            self.used = self.looked;
         }
         self.last = Some(signs);
         let before = std::mem::replace(&mut self.on_battery, on_battery(&self.root));
@@ -104,7 +109,7 @@ impl Signs {
             let nth = if path.parent().is_some_and(|folder| folder.ends_with("pts")) {
                 name
             } else {
-                name.get(3..).unwrap_or("")
+                name.strip_prefix("tty").unwrap_or("")
             };
             !nth.is_empty() && nth.bytes().all(|byte| byte.is_ascii_digit())
         };
@@ -181,6 +186,13 @@ mod tests {
             ],
         );
         let first = Signs::read(root);
+        // A disk of a virtual machine is no terminal, however often it is read.
+        write(root, &[("dev/sda1", ""), ("dev/zd16", ""), ("dev/ttyS", "")]);
+        let later = std::fs::FileTimes::new().set_accessed(std::time::SystemTime::now() + Duration::from_secs(9));
+        for name in ["sda1", "zd16", "ttyS"] {
+            fs::File::open(root.join("dev").join(name)).unwrap().set_times(later).unwrap();
+        }
+        assert_eq!(Signs::read(root), first);
         assert_eq!((first.work, first.hands), ([100, 1000], 7 + 5 + 10));
         let used = |name: &str, text: &str| {
             let before = fs::read_to_string(root.join(name)).unwrap_or_default();
@@ -205,7 +217,7 @@ mod tests {
     fn what_was_not_watched_counts_as_used() {
         let folder = tempfile::tempdir().unwrap();
         let mut machine = Machine::new(Some(folder.path().to_owned()));
-        machine.used = Instant::now().checked_sub(Duration::from_secs(100)).unwrap();
+        machine.used = machine.looked.checked_sub(Duration::from_secs(100)).unwrap();
         assert!(machine.facts().idle_for >= 100);
         machine.look();
         assert_eq!(machine.facts().idle_for, 0, "the first look");

@@ -141,10 +141,14 @@ pub fn due(shared: &Shared<Send>, item: Item<'_>, now: UnixTime) -> Option<Possi
     let behind = (period.approximate_seconds() / 10).clamp(0, BEHIND);
     let splay = share_of_splay(item.entry.splay, &shared.host) + behind;
     let last = copy.and_then(|copy| copy.tried);
-    let ran = last.max(noted(shared, item.dataset.guid, item.destination.id()).and_then(|noted| noted.last));
-    let when = item.entry.run_when.replication.as_ref().map(|when| (when, ran.unwrap_or(shared.started)));
+    let when = item.entry.run_when.replication.as_ref().map(|when| (when, well(shared, item)));
     let task = Task { splay, when, retry: copy.and_then(|copy| copy.retry), ..Task::every(period, last) };
     Some(next_possible(&task, now, item.entry.rule.zone.calendar(), &shared.machine.borrow().facts()))
+}
+
+/// When a copy last had all that it should have, or was first waited for: what its limit counts from.
+pub fn well(shared: &Shared<Send>, item: Item<'_>) -> UnixTime {
+    noted(shared, item.dataset.guid, item.destination.id()).and_then(|noted| noted.last).unwrap_or(shared.started)
 }
 
 /// The status of a dataset's copies, as they stand now.

@@ -399,10 +399,9 @@ impl Run<'_> {
     }
 
     /// Whether its absence is no failure yet (`reachable`).
-    fn is_awaited(&self, item: Item<'_>, copy: &Copy) -> bool {
+    fn is_awaited(&self, item: Item<'_>) -> bool {
         let when = item.entry.run_when.replication.as_ref().filter(|when| when.reachable);
-        let limit =
-            |when: &When| when.limit(copy.status.last.unwrap_or(self.shared.started), item.entry.rule.zone.calendar());
+        let limit = |when: &When| when.limit(copies::well(self.shared, item), item.entry.rule.zone.calendar());
         when.is_some_and(|when| now() < limit(when))
     }
 
@@ -429,7 +428,7 @@ impl Run<'_> {
             }
             copies::change(self.shared, item, |copy| {
                 let away = matches!(trouble, Trouble::Away(_));
-                let patient = item.destination.absent_expected || away && self.is_awaited(item, copy);
+                let patient = item.destination.absent_expected || away && self.is_awaited(item);
                 failed(copy, item, &why, &self.shared.host, patient);
                 copy.status.lag_snapshots = behind(item, table, remote.as_deref(), copy.status.newest.as_ref(), now());
                 copy.status.lag_bytes = None;
