@@ -325,7 +325,7 @@ fn the_package_for_arch_has_the_same_files() {
     assert_eq!(installed(&to), expected);
     // It masks, restarts and stops what the Debian package does.
     let hooks = read("packaging/arch/zam.install");
-    assert!(hooks.contains("mask \"user@$(id -u zam-ssh).service\""));
+    assert!(hooks.contains("uid=$(id -u zam-ssh) && systemctl --quiet mask \"user@$uid.service\""));
     for role in Role::ALL {
         assert_eq!(hooks.matches(&format!(" {}.service", role.daemon())).count(), 2, "{role}");
     }

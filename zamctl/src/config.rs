@@ -28,13 +28,7 @@ pub struct Loaded {
 /// # Errors
 /// If a file cannot be read, or is faulty: then with each fault, its place and its line.
 pub fn load(main: &Path, zone: &Zone) -> Result<Loaded, Failure> {
-    let paths = files(main).map_err(|error| unreadable(main, &error))?;
-    let mut texts = Vec::new();
-    for path in paths {
-        let text = fs::read_to_string(&path).map_err(|error| unreadable(&path, &error))?;
-        texts.push((path.display().to_string(), text));
-    }
-    match config::load(&texts, zone) {
+    match config::load(&texts(main)?, zone) {
         Ok((config, warnings)) => Ok(Loaded { config, warnings }),
         Err(errors) => {
             let (count, main) = (errors.0.len(), main.display());
@@ -44,8 +38,21 @@ pub fn load(main: &Path, zone: &Zone) -> Result<Loaded, Failure> {
     }
 }
 
-/// A file or folder of the config that others than root and this user can write, so that the daemons, which obey it, will
-/// not take it.
+/// The files, each with its text.
+///
+/// # Errors
+/// If one cannot be read.
+pub fn texts(main: &Path) -> Result<Vec<(String, String)>, Failure> {
+    let paths = files(main).map_err(|error| unreadable(main, &error))?;
+    let text = |path: PathBuf| match fs::read_to_string(&path) {
+        Ok(text) => Ok((path.display().to_string(), text)),
+        Err(error) => Err(unreadable(&path, &error)),
+    };
+    paths.into_iter().map(text).collect()
+}
+
+/// A file or folder of the config that the daemons will not take: others than root and this user can write it, or they cannot
+/// read it.
 pub struct Unsafe {
     /// Which.
     pub path: PathBuf,
@@ -84,6 +91,8 @@ fn not_safe(path: &Path) -> Option<Unsafe> {
         (format!("others can write {shown}, so the daemons will not obey it"), format!("chmod go-w {shown}"))
     } else if about.uid() != 0 && about.uid() != own {
         (format!("{shown} does not belong to root, so the daemons will not obey it"), format!("chown root {shown}"))
+    } else if about.is_file() && about.mode() & 0o004 == 0 {
+        (format!("the daemons cannot read {shown}"), format!("chmod a+r {shown}"))
     } else {
         return None;
     };

@@ -5,8 +5,10 @@ use crate::{
     config::{self, Loaded},
     failure::Failure,
     openzfs::OpenZfs,
+    shell::quoted,
 };
 use jiff::{Timestamp, tz::TimeZone};
+use std::path::Path;
 use zam_names::UnixTime;
 use zam_policy::Zone;
 use zam_zfs::{Lister, Open};
@@ -32,6 +34,16 @@ impl Session {
     #[must_use]
     pub fn clock() -> UnixTime {
         UnixTime(Timestamp::now().as_second())
+    }
+
+    /// How zamctl is called for this config, in commands that are printed.
+    #[must_use]
+    pub fn zamctl(&self) -> String {
+        let config = &self.globals.config;
+        match config == Path::new("/etc/zam/zam.toml") {
+            true => "zamctl".to_owned(),
+            false => format!("zamctl --config {}", quoted(&config.display().to_string())),
+        }
     }
 
     /// The config.

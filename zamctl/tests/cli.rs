@@ -538,6 +538,8 @@ impl Stage {
     /// What root's shell would do with a command that zamctl printed: to the simulated pools, or really, in this folder.
     fn mend(&self, command: &str) {
         let script = |line: &str| Admin::open(&self.path("pools")).unwrap().script(line).unwrap();
+        // The rest of the options, `run` adds.
+        let command = &command.replace("zamctl --config zam.toml ", "zamctl ");
         let words: Vec<&str> = command.split_whitespace().collect();
         let scope = |words: &[&str]| match words.iter().find_map(|word| word.strip_prefix('-')) {
             Some("l") => "local",
@@ -628,7 +630,12 @@ fn well() -> Stage {
 #[test]
 fn doctor_finds_nothing_where_all_is_well() {
     let stage = well();
-    let note = ("note".into(), "uncovered".into(), "tank/srv".into(), vec!["zamctl explain tank/srv".into()]);
+    let note = (
+        "note".into(),
+        "uncovered".into(),
+        "tank/srv".into(),
+        vec!["zamctl --config zam.toml explain tank/srv".into()],
+    );
     assert_eq!(stage.findings(), [note]);
     let said = stage.run("doctor");
     assert!(said.out.starts_with("# All is well: looked at the config, grants, 6 datasets in 2 pools"), "{}", said.out);
@@ -670,6 +677,11 @@ fn doctor_finds_what_is_wrong_with_pools_and_config_and_what_it_prints_mends_it(
             "config-mode",
             "zam.toml",
         ),
+        (
+            &|stage| fs::set_permissions(stage.path("zam.toml"), fs::Permissions::from_mode(0o600)).unwrap(),
+            "config-mode",
+            "zam.toml",
+        ),
     ];
     for (spoil, check, about) in cases {
         let stage = well();
@@ -692,7 +704,7 @@ fn doctor_goes_on_without_a_good_config() {
     let found = stage.findings();
     assert_eq!(
         (found.len(), found[0].1.as_str(), found[0].3.as_slice()),
-        (1, "config", &["zamctl check".to_owned()][..])
+        (1, "config", &["zamctl --config zam.toml check".to_owned()][..])
     );
     fs::write(stage.path("zam.toml"), "[[managed-datasets]]\nsource = \"tank/home\"\nexclude = [\"x\"]\n").unwrap();
     let odd = stage.findings();
@@ -801,6 +813,11 @@ fn setup_writes_over_nothing_and_asks_nobody_who_is_not_there() {
     assert_eq!(stage.run(client).code, Some(0));
     assert!(fs::read_to_string(stage.path("zam.d/laptop.toml")).unwrap().contains("client = \"laptop\""));
     assert_eq!(stage.run(client).code, Some(1));
+    // What does not go with the rest of the config is not written.
+    let below = stage.run("setup --replica --client desk --root usb/zam/laptop/desk --key key.pub --write");
+    assert!(below.code == Some(2) && below.err.contains("overlap"), "{below:?}");
+    assert!(!stage.path("zam.d/desk.toml").exists());
+    fs::remove_file(stage.path("zam.d/laptop.toml")).unwrap();
     fs::remove_file(stage.path("zam.toml")).unwrap();
     for (line, word) in [
         ("setup", "--dataset tank/data [--every 10m] [--keep months] [--to usb/copies"),

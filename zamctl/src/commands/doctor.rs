@@ -153,6 +153,11 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Failure> {
         // While all was listed, more snapshots were taken.
         machine::clock(host, config, newest, session.now.max(Session::clock()), &mut report);
     }
+    for command in report.findings.iter_mut().flat_map(|finding| &mut finding.commands) {
+        if let Some(rest) = command.strip_prefix("zamctl ") {
+            *command = format!("{} {rest}", session.zamctl());
+        }
+    }
     if args.json {
         out::json(&report)?
     } else {
@@ -192,13 +197,10 @@ fn read_config(session: &Session, report: &mut Report) -> Option<Loaded> {
             None
         }
         Err(failure) => {
-            let because = failure.causes.iter().map(|cause| format!(": {cause}")).collect::<String>();
-            let text = failure.message.lines().next().unwrap_or_default().trim_end_matches(':').to_owned() + &because;
-            let command = match failure.causes.is_empty() {
-                true => "zamctl check".to_owned(),
-                false => format!("chmod a+r {}", quoted(&shown.to_string())),
-            };
-            report.add(Level::Broken, "config", shown, text, [command]);
+            let first = failure.message.lines().next().unwrap_or_default().trim_end_matches(':').to_owned();
+            let more = failure.causes.iter().chain(&failure.hints).map(|more| format!(": {more}"));
+            let text = first + &more.collect::<String>();
+            report.add(Level::Broken, "config", shown, text, ["zamctl check"]);
             None
         }
     }

@@ -133,10 +133,13 @@ impl Fake {
             }
             ["sed", "-i", "'1i", ..] => self.sshd.set(Some(READS)),
             ["sed", "-i", line, path] => {
-                let line: usize = line.strip_suffix('d').unwrap().parse().unwrap();
+                let line: usize = line.strip_prefix('\'').unwrap().strip_suffix("s/^/#/'").unwrap().parse().unwrap();
                 self.change(path, |_, text| {
-                    let lines = text.lines().enumerate().filter(|(number, _)| number + 1 != line);
-                    *text = lines.map(|(_, line)| format!("{line}\n")).collect();
+                    let lines = text.lines().enumerate();
+                    let out = |(number, line_text): (usize, &str)| {
+                        format!("{}{line_text}\n", if number + 1 == line { "#" } else { "" })
+                    };
+                    *text = lines.map(out).collect();
                 });
             }
             ["systemctl", "daemon-reload"] | ["systemctl", "reload", ..] => {}
@@ -323,6 +326,26 @@ fn each_fault_is_found_and_mended_by_what_is_printed() {
         commands.iter().for_each(|command| fake.apply(command));
         assert_eq!(fake.look().findings, [], "case {number}, after {commands:?}");
     }
+}
+
+#[test]
+fn what_is_done_about_one_key_leaves_the_numbers_of_the_others() {
+    let fake = Fake::well();
+    let bad = "ssh-ed25519 AAAA root@laptop\n";
+    fake.change("/etc/zam/authorized_keys", |_, text| *text = format!("{bad}{text}{bad}{bad}"));
+    let commands: Vec<String> = fake.look().findings.into_iter().flat_map(|finding| finding.commands).collect();
+    assert_eq!(commands.len(), 3);
+    commands.iter().for_each(|command| fake.apply(command));
+    assert_eq!(fake.look().findings, []);
+}
+
+#[test]
+fn an_sshd_that_says_nothing_to_root_takes_no_config() {
+    let fake = Fake::well();
+    fake.sshd.set(Some(""));
+    assert_eq!(fake.look().findings, [], "control: to others it says nothing anyway");
+    fake.write("/proc/self", "");
+    assert_eq!(fake.look().findings[0].commands, ["sshd -t"]);
 }
 
 #[test]

@@ -17,8 +17,8 @@ use make::{Preset, To};
 use std::{
     fs,
     io::{self, IsTerminal as _, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
-    path::{Path, PathBuf},
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    path::PathBuf,
 };
 use zam_names::DatasetName;
 use zam_policy::{
@@ -81,7 +81,10 @@ struct Replica {
 struct Draft {
     path: PathBuf,
     text: String,
+    /// Of the whole, once this is written.
     config: Config,
+    /// Whether it joins others, by which the daemons may run already.
+    joins: bool,
 }
 
 /// Asks, makes, prints or writes.
@@ -98,7 +101,8 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Failure> {
         let replica = if args.there.named().is_some() { args.replica()? } else { ask::replica(args, land.as_ref())? };
         let draft = replica.draft(session, land.as_ref())?;
         let script = replica.script(&draft, session, land.as_ref())?;
-        (draft, replica.remains(session), script)
+        let remains = replica.remains(&draft, session);
+        (draft, remains, script)
     } else {
         let source = if args.dataset.is_empty() { ask::source(args, land.as_ref())? } else { args.source() };
         let draft = source.draft(session, land.as_ref())?;
@@ -164,7 +168,8 @@ impl Source {
         self.datasets.iter().try_for_each(|dataset| must_be_there(land, dataset))?;
         let path = session.globals.config.clone();
         let mut text = make::source(self, land);
-        let (config, _) = load(&path, &text, session)?;
+        let load = |text: &str| load(&[(path.display().to_string(), text.to_owned())], session);
+        let (config, _) = load(&text)?;
         for to in &self.to {
             if let To::Here(root) = to {
                 let place = Abroad::find(&config, Some(root.as_str()))?;
@@ -172,13 +177,13 @@ impl Source {
                 text += &format!("\n{}", replica_config::block(&config, &place, &there)?);
             }
         }
-        let (config, warnings) = load(&path, &text, session)?;
+        let (config, warnings) = load(&text)?;
         warnings.iter().for_each(|warning| out::remark(&warning.to_string()));
-        Ok(Draft { path, text, config })
+        Ok(Draft { path, text, config, joins: false })
     }
 
     fn remains(&self, draft: &Draft, session: &Session) -> Result<Vec<String>, Failure> {
-        let zamctl = zamctl(session);
+        let zamctl = session.zamctl();
         let mut lines = Vec::new();
         if self.to.iter().any(|to| matches!(to, To::Here(_))) {
             lines.push(format!("{zamctl} grant --print --replica | sh"));
@@ -188,8 +193,7 @@ impl Source {
             lines.push(format!("{zamctl} ssh --print {} --client {} | sh", quoted(host), self.there.client()?));
         }
         lines.extend(self.elsewhere()?);
-        lines.push(switch_on(&draft.config));
-        lines.push(format!("{zamctl} doctor"));
+        lines.extend(draft.last(session));
         Ok(lines)
     }
 
@@ -223,7 +227,7 @@ impl Source {
             text += &format!("\n{}", ssh::for_source(host, &self.there.client()?, &self.there));
         }
         text.extend(self.elsewhere()?.iter().map(|line| format!("{line}\n")));
-        Ok(text + &end(&draft.config))
+        Ok(text + &draft.end(session))
     }
 }
 
@@ -232,34 +236,33 @@ impl Replica {
         must_be_there(land, &DatasetName::from(self.root.pool()))?;
         let main = &session.globals.config;
         // On a machine that has a config of its own, each client has a file.
-        let path = if main.exists() {
-            main.with_file_name("zam.d").join(format!("{}.toml", self.client))
+        let (path, mut texts) = if main.exists() {
+            (main.with_file_name("zam.d").join(format!("{}.toml", self.client)), crate::config::texts(main)?)
         } else {
-            main.clone()
+            (main.clone(), Vec::new())
         };
-        let text = make::replica(self);
-        let (config, _) = load(&path, &text, session)?;
-        Ok(Draft { path, text, config })
+        let (text, shown) = (make::replica(self), path.display().to_string());
+        texts.retain(|(file, _)| *file != shown);
+        texts.push((shown, text.clone()));
+        let (config, _) = load(&texts, session)?;
+        Ok(Draft { path, text, config, joins: texts.len() > 1 })
     }
 
-    fn remains(&self, session: &Session) -> Vec<String> {
-        let (zamctl, key) = (zamctl(session), quoted(&self.key));
-        let daemons = "zamd-snap zamd-prune zamd-recv zamd-watch";
-        vec![
+    fn remains(&self, draft: &Draft, session: &Session) -> Vec<String> {
+        let (zamctl, key) = (session.zamctl(), quoted(&self.key));
+        let mut lines = vec![
             format!("{zamctl} grant --print --replica | sh"),
             format!("{zamctl} ssh --print --from {} --key {key} | sh", self.client),
-            format!("systemctl enable --now {daemons}"),
-            // Those that ran before.
-            "systemctl try-reload-or-restart 'zamd-*.service'".to_owned(),
-            format!("{zamctl} doctor"),
-        ]
+        ];
+        lines.extend(draft.last(session));
+        lines
     }
 
     fn script(&self, draft: &Draft, session: &Session, land: Option<&Land>) -> Result<String, Failure> {
         let print = Print { config: &draft.config, roles: &Role::ALL, zfs: session.openzfs(), land };
         let grants = print.replicas(&draft.path.display().to_string());
         let ssh = ssh::for_replica(&self.client, &self.root, &self.key)?;
-        Ok(format!("{}{grants}\n{ssh}{}", draft.script(), end(&draft.config)))
+        Ok(format!("{}{grants}\n{ssh}{}", draft.script(), draft.end(session)))
     }
 }
 
@@ -270,27 +273,22 @@ impl Draft {
         let text = &self.text;
         format!(
             "# All of it for a root shell; read it first. `--write` writes the config, and prints the rest in short.\n\
-             set -eC\ncat >{path} <<'END'\n{text}END\nset +eC\n\n"
+             set -eC\ncat >{path} <<'END'\n{text}END\nchmod 0644 {path}\nset +eC\n\n"
         )
     }
-}
 
-/// The daemons that the config needs, switched on.
-fn switch_on(config: &Config) -> String {
-    let daemons: Vec<&str> = needed(config).map(|role| role.daemon()).collect();
-    format!("systemctl enable --now {}", daemons.join(" "))
-}
+    /// What comes last: the daemons that the config needs, and whether all is well.
+    fn last(&self, session: &Session) -> Vec<String> {
+        let daemons: Vec<&str> = needed(&self.config).map(|role| role.daemon()).collect();
+        let reload = self.joins.then(|| "systemctl try-reload-or-restart 'zamd-*.service'".to_owned());
+        let mut lines = vec![format!("systemctl enable --now {}", daemons.join(" "))];
+        lines.extend(reload);
+        lines.push(format!("{} doctor", session.zamctl()));
+        lines
+    }
 
-fn end(config: &Config) -> String {
-    format!("\n# The daemons; and whether all is well.\n{}\nzamctl doctor\n", switch_on(config))
-}
-
-/// How zamctl is called for this config.
-fn zamctl(session: &Session) -> String {
-    let config = &session.globals.config;
-    match config == Path::new("/etc/zam/zam.toml") {
-        true => "zamctl".to_owned(),
-        false => format!("zamctl --config {}", quoted(&config.display().to_string())),
+    fn end(&self, session: &Session) -> String {
+        format!("\n# The daemons; and whether all is well.\n{}\n", self.last(session).join("\n"))
     }
 }
 
@@ -305,8 +303,8 @@ fn must_be_there(land: Option<&Land>, name: &DatasetName) -> Result<(), Failure>
     }
 }
 
-fn load(path: &Path, text: &str, session: &Session) -> Result<(Config, Vec<Warning>), Failure> {
-    config::load(&[(path.display().to_string(), text.to_owned())], &session.zone)
+fn load(texts: &[(String, String)], session: &Session) -> Result<(Config, Vec<Warning>), Failure> {
+    config::load(texts, &session.zone)
         .map_err(|errors| Failure::usage(format!("these answers make no config of zam:\n\n{errors}\n")))
 }
 
@@ -316,6 +314,8 @@ fn write(draft: &Draft) -> Result<(), Failure> {
     let new = path.with_extension("toml.new");
     let written =
         fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o644).open(&new).and_then(|mut file| {
+            // Whatever the umask says.
+            file.set_permissions(fs::Permissions::from_mode(0o644))?;
             file.write_all(draft.text.as_bytes())?;
             file.sync_all()?;
             // A link, unlike a rename, replaces nothing.

@@ -108,7 +108,7 @@ pub fn for_source(host: &str, client: &str, there: &There) -> String {
 /// If there is no such key.
 pub fn for_replica(client: &str, root: &DatasetName, from: &str) -> Result<String, Failure> {
     let key = key(from, &format!("bring /var/lib/zam/send/id_ed25519.pub of {client} here"))?;
-    Ok(replica(&abroad::here(), "zam-ssh", client, &line(client, root, &key)))
+    Ok(replica(&abroad::here(), USER, client, &line(client, root, &key)))
 }
 
 fn line(client: &str, root: &DatasetName, key: &str) -> String {
@@ -168,7 +168,7 @@ fn source(args: &Args, host: &str, client: &str) -> String {
 }
 
 fn replica(host: &str, user: &str, client: &str, line: &str) -> String {
-    let dropped = DROP_IN.replace("zam-ssh", user);
+    let dropped = DROP_IN.replace(USER, user);
     format!(
         "# How {host} lets {client} in. Read it, then run it on {host}, as root, where the package zam is installed.\n\
          # Its config comes from `zamctl replica-config --print` on {client}, its datasets and grants, then, from\n\
@@ -220,7 +220,11 @@ fn key(said: &str, hint: &str) -> Result<String, Failure> {
     }
 }
 
-fn address(text: &str) -> Result<String, String> {
+/// A host's name or address, which goes into commands as it is.
+///
+/// # Errors
+/// If it is none.
+pub fn address(text: &str) -> Result<String, String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.:".contains(c);
     let good = !text.is_empty() && !text.starts_with('-') && text.chars().all(plain);
     if good { Ok(text.to_owned()) } else { Err("not the name or address of a host".to_owned()) }
@@ -230,6 +234,8 @@ fn address(text: &str) -> Result<String, String> {
 pub const HOME: &str = "/var/lib/zam/send";
 /// What a key may start.
 pub const RECEIVE: &str = "/usr/bin/zam-receive";
+/// As whom it comes in, unless `user` of a destination says otherwise.
+pub const USER: &str = "zam-ssh";
 /// What the replica's sshd is told.
 pub const DROP_IN: &str = include_str!("../../../packaging/ssh/zam.conf");
 

@@ -10,6 +10,7 @@ snapshot-period = "10m"
 windows = [{ max-age = "2d", period = "10m" }, { max-age = "2w", period = "1h" }, { max-age = "6mo", period = "1d" }]
 destinations = [{ remote-host = "olympus" }]
 END
+chmod 0644 zam.toml
 set +eC
 
 # What zam's roles need for zam.toml. Read it, then run it as root: zamctl grant --print | sh
@@ -68,4 +69,4 @@ cat /var/lib/zam/send/id_ed25519.pub
 
 # The daemons; and whether all is well.
 systemctl enable --now zamd-snap zamd-prune zamd-send zamd-watch
-zamctl doctor
+zamctl --config zam.toml doctor

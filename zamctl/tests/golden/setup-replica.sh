@@ -8,6 +8,7 @@ client = "laptop"
 root = "usb/zam/laptop"
 windows = [{ max-age = "2d", period = "10m" }, { max-age = "2w", period = "1h" }, { max-age = "6mo", period = "1d" }]
 END
+chmod 0644 zam.toml
 set +eC
 
 # What zam's roles need for zam.toml. Read it, then run it as root: zamctl grant --print --replica | sh
@@ -79,4 +80,4 @@ sshd -T -C user=zam-ssh,host=localhost,addr=127.0.0.1 | grep -qx 'authorizedkeys
 
 # The daemons; and whether all is well.
 systemctl enable --now zamd-snap zamd-prune zamd-recv zamd-watch
-zamctl doctor
+zamctl --config zam.toml doctor

@@ -61,6 +61,7 @@ root = "usb/copies"
 windows = [{ max-age = "2d", period = "10m" }, { max-age = "2w", period = "1h" }, { max-age = "6mo", period = "1d" }]
 timezone = "UTC"
 END
+chmod 0644 zam.toml
 set +eC
 
 # What zam's roles need for zam.toml. Read it, then run it as root: zamctl grant --print --replica | sh
@@ -137,4 +138,4 @@ zfs allow -u zam-send bookmark tank
 
 # The daemons; and whether all is well.
 systemctl enable --now zamd-snap zamd-prune zamd-send zamd-recv zamd-watch
-zamctl doctor
+zamctl --config zam.toml doctor

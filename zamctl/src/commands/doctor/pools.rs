@@ -55,7 +55,7 @@ pub fn look(config: &Config, session: &Session, report: &mut Report) -> Option<U
     let mut newest = None;
     match Notes::open(session) {
         Ok(notes) => {
-            report.not_checked.extend(notes.lack().map(|lack| format!("the daemons' notes: {}", lack.to_lowercase())));
+            report.not_checked.extend(notes.lack().map(|lack| lack.to_lowercase()));
             for pool in &land.pools {
                 match look::pool(&*lister, &pool.name, &config.prefix) {
                     Ok(datasets) => {
@@ -79,7 +79,7 @@ fn room(config: &Config, land: &Land, report: &mut Report) {
         let ours = config.entries.iter().any(|entry| entry.enabled && entry.source.pool() == pool.name);
         if pool.health == "SUSPENDED" {
             let text = "the pool is suspended: nothing can be read or written";
-            report.add(Broken, "pool", &pool.name, text, [format!("zpool clear {}", pool.name)]);
+            report.add(Broken, "pool", &pool.name, text, [format!("zpool clear {}", quoted(pool.name.as_str()))]);
         } else if ours && pool.capacity >= NEARLY_FULL {
             let level = if pool.capacity >= FULL { Broken } else { Warning };
             let text = format!("{} % of it is taken; this lets go at once of what has expired", pool.capacity);
@@ -100,7 +100,7 @@ fn coverage(config: &Config, land: &Land, report: &mut Report) {
         }
         let (text, command) = if !has_pool {
             let pool = source.pool();
-            (format!("its pool is not imported ({})", entry.place), format!("zpool import {pool}"))
+            (format!("its pool is not imported ({})", entry.place), format!("zpool import {}", quoted(pool.as_str())))
         } else if land.dataset(source).is_none() && roots(config).any(|root| root == entry) {
             (
                 "the dataset for a client's copies is not there".to_owned(),
@@ -143,7 +143,8 @@ fn granted(
         let peril = peril(grant);
         let level = if peril.is_some() { Broken } else { Warning };
         let why = peril.map(|peril| format!(": {peril}")).unwrap_or_default();
-        let text = format!("{} has {}, and needs it not{why}", grants::name(&grant.who), grant.permissions.join(","));
+        let text =
+            format!("{} has {}, which it does not need{why}", grants::name(&grant.who), grant.permissions.join(","));
         report.add(level, "grant-surplus", &grant.dataset, text, [unallow(grant)]);
     }
     for (root, properties) in exposed {

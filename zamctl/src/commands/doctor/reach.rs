@@ -6,11 +6,12 @@ use super::{
     host::{Accounts, Host},
 };
 use crate::{
-    commands::ssh::{DROP_IN, HOME, RECEIVE, limits},
+    commands::ssh::{DROP_IN, HOME, RECEIVE, USER, limits},
     grants::roots,
     shell::quoted,
 };
 use std::{collections::BTreeSet, path::Path};
+
 use zam_policy::config::{Config, Entry};
 
 /// Looks at both ends, as far as this machine is one.
@@ -124,7 +125,8 @@ fn replica(host: &dyn Host, clients: &[&Entry], report: &mut Report) {
             "ssh-authorized-keys",
             format!("{keys}:{number}"),
             text,
-            [format!("sed -i {number}d {keys}")],
+            // The other lines keep their numbers.
+            [format!("sed -i '{number}s/^/#/' {keys}")],
         );
     }
     drop_in(host, report);
@@ -135,8 +137,15 @@ fn drop_in(host: &dyn Host, report: &mut Report) {
     let path = "/etc/ssh/sshd_config.d/zam.conf";
     let reload = "systemctl reload ssh 2>/dev/null || systemctl reload sshd";
     let write = format!("install -D -m 0644 /usr/share/doc/zam/examples/sshd-zam.conf {path}");
-    match report.seen(path, host.read(Path::new(path))) {
-        Some(Seen::There(text)) if text == DROP_IN => {}
+    let told = report.seen(path, host.read(Path::new(path)));
+    // Another account than zam-ssh may have been chosen (`user` of a destination).
+    let user = match &told {
+        Some(Seen::There(text)) => text.lines().find_map(|line| line.strip_prefix("Match User ")).unwrap_or(USER),
+        _ => USER,
+    };
+    let ask = format!("user={user},host=localhost,addr=127.0.0.1");
+    match &told {
+        Some(Seen::There(text)) if *text == DROP_IN.replace(USER, user) => {}
         None => {}
         _ => {
             let text = "sshd is not told what zam-ssh may, or not what this release of zam says";
@@ -144,8 +153,16 @@ fn drop_in(host: &dyn Host, report: &mut Report) {
             return;
         }
     }
-    match host.run("sshd", &["-T", "-C", "user=zam-ssh,host=localhost,addr=127.0.0.1"]) {
-        Err(_) => report.add(Broken, "sshd", "sshd", "it is not installed", ["apt-get install openssh-server"]),
+    // The kernel's folder for this process belongs to who runs it.
+    let root = host.stat(Path::new("/proc/self")).is_ok_and(|own| own.uid == 0);
+    match host.run("sshd", &["-T", "-C", &ask]) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            report.add(Broken, "sshd", "sshd", "it is not installed", ["apt-get install openssh-server"]);
+        }
+        Err(error) => report.not_checked.push(format!("what sshd reads: {error}")),
+        Ok(said) if said.is_empty() && root => {
+            report.add(Broken, "sshd", "sshd", "it does not take its own config, and says why", ["sshd -t"]);
+        }
         Ok(said) if said.is_empty() => report.not_checked.push("what sshd reads: it says so to root alone".to_owned()),
         Ok(said) if said.lines().any(|line| line == "authorizedkeysfile /etc/zam/authorized_keys") => {}
         Ok(_) => {

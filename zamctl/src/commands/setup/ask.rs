@@ -153,10 +153,10 @@ impl<I: BufRead, O: Write> Person<I, O> {
             match answer.parse::<usize>() {
                 Ok(1) => Ok(vec![]),
                 Ok(number) => match number.checked_sub(2).and_then(|number| pools.get(number)) {
-                    Some(pool) => pool.name.as_str().parse().map(|to| vec![to]).map_err(|error| format!("{error}")),
+                    Some(pool) => pool.name.as_str().parse().map(|to| vec![to]).map_err(|error: String| error),
                     None => Err(format!("{number} is none of them")),
                 },
-                Err(_) => match answer.parse().map_err(|error| format!("{error}"))? {
+                Err(_) => match answer.parse().map_err(|error: String| error)? {
                     To::Here(root) if land.is_some() && !pools.iter().any(|pool| pool.name == root.pool()) => {
                         Err(format!("{} is no other pool of this machine", root.pool()))
                     }

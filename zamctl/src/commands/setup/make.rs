@@ -1,7 +1,7 @@
 //! Answers as the text of a config.
 
 use super::{Replica, Source};
-use crate::{import::windows, look::Land};
+use crate::{commands::ssh::address, import::windows, look::Land};
 use std::{fmt::Write as _, str::FromStr};
 use zam_names::{DatasetName, NameError};
 use zam_policy::{Span, Tier, Unit};
@@ -72,13 +72,14 @@ pub enum To {
 }
 
 impl FromStr for To {
-    type Err = NameError;
+    type Err = String;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let here = |text: &str| text.parse().map(Self::Here).map_err(|error: NameError| error.to_string());
         match text.strip_prefix("host:") {
-            Some(host) => Ok(Self::Host(host.to_owned())),
+            Some(host) => address(host).map(Self::Host),
             // A pool alone: not among what else lies there.
-            None if !text.contains('/') => format!("{text}/zam").parse().map(Self::Here),
-            None => text.parse().map(Self::Here),
+            None if !text.contains('/') => here(&format!("{text}/zam")),
+            None => here(text),
         }
     }
 }
@@ -103,6 +104,7 @@ pub fn source(answers: &Source, land: Option<&Land>) -> String {
     for dataset in land.into_iter().flat_map(|land| &land.datasets) {
         let below = answers.datasets.iter().any(|source| dataset.name.below(source).is_some());
         if let Some((tree, tenant)) = tenant(&dataset.name).filter(|_| below)
+            && let tree = with_those_of_tomorrow(tree, tenant, answers, land)
             && !trees.iter().any(|(known, _)| *known == tree)
         {
             trees.push((tree, tenant));
@@ -193,10 +195,19 @@ fn tenant(name: &DatasetName) -> Option<(DatasetName, Tenant)> {
         if lower == "libvirt" {
             return Some((tree.clone(), Tenant::Machines));
         }
-        // Each has its own, so what is above them stands for those of tomorrow too.
         if ["vm-", "subvol-", "base-"].iter().any(|start| numbered(start)) {
-            return Some((tree.parent()?, Tenant::Machines));
+            return Some((tree.clone(), Tenant::Machines));
         }
     }
     None
+}
+
+/// Each machine has disks of its own: where nothing else lies beside one, what is above it stands for those of tomorrow too.
+fn with_those_of_tomorrow(tree: DatasetName, who: Tenant, answers: &Source, land: Option<&Land>) -> DatasetName {
+    let Some(above) = tree.parent().filter(|_| who == Tenant::Machines) else { return tree };
+    let beside = || land.into_iter().flat_map(|land| &land.datasets).map(|dataset| &dataset.name);
+    let is_disk = |name: &DatasetName| tenant(name) == Some((name.clone(), Tenant::Machines));
+    let alone = beside().filter(|name| name.parent().as_ref() == Some(&above)).all(is_disk);
+    let asked = answers.datasets.iter().any(|source| source.below(&above).is_some());
+    if alone && !asked { above } else { tree }
 }
