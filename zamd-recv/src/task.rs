@@ -12,11 +12,8 @@ use std::{
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     time::{Duration, Instant},
 };
-use zam_names::{DatasetName, HOLD_TAG, HoldTag, QUARANTINE_TAG};
-use zam_policy::{
-    judge,
-    tags::{self, Maker},
-};
+use zam_names::{DatasetName, HOLD_TAG, HoldTag, QUARANTINE_TAG, UnixTime};
+use zam_policy::judge;
 use zam_protocol::recv::Failing;
 use zam_runtime::{clock, worker};
 use zam_zfs::{Open, ReceiveError, ReceiveStep, Receiver, Refusal, Scope};
@@ -94,7 +91,7 @@ fn take(zfs: &impl Receiver, order: &Order, ends: Vec<OwnedFd>) -> Said {
         return Said::Failed(Failing::Other, "no stream came with it".to_owned());
     };
     match receive(zfs, &order.step, &order.root, stream) {
-        Ok(()) => match hold_it(zfs, order) {
+        Ok(creation) => match hold_it(zfs, order, creation) {
             Ok(()) => Said::Done,
             Err(why) => Said::Unheld(format!("it is there and not held: {why}")),
         },
@@ -107,7 +104,7 @@ fn receive(
     step: &ReceiveStep,
     root: &DatasetName,
     stream: OwnedFd,
-) -> Result<(), (Failing, String)> {
+) -> Result<UnixTime, (Failing, String)> {
     if step.from.is_none() {
         let cannot = |(dataset, why)| failed(&ReceiveError::Refused(why), &format!("{dataset} cannot be made: "));
         placeholders(zfs, &step.dataset, root).map_err(cannot)?;
@@ -126,18 +123,10 @@ fn has_partial(zfs: &impl Receiver, dataset: &DatasetName) -> bool {
 }
 
 /// Holds what arrived; what is dated in the future, once more, so that waiting does not make it look honest.
-fn hold_it(zfs: &impl Receiver, Order { step, hold, prefix, .. }: &Order) -> Result<(), String> {
+fn hold_it(zfs: &impl Receiver, Order { step, hold, prefix, .. }: &Order, creation: UnixTime) -> Result<(), String> {
     let name = step.dataset.at(&step.tag).map_err(|error| error.to_string())?;
     let mut tags = Vec::from_iter(hold.then_some(HOLD_TAG));
     let now = clock::wall().map_err(|error| error.to_string())?;
-    // A name that says when needs no look.
-    let creation = match tags::maker(prefix, &step.tag) {
-        Maker::Other => {
-            let seen = zfs.details(std::slice::from_ref(&name)).map_err(|error| error.to_string())?;
-            seen.first().map_or(now, |(_, snapshot)| snapshot.creation)
-        }
-        _ => now,
-    };
     if judge::is_ahead(judge::claimed_date(prefix, &step.tag, creation), now) {
         tags.push(QUARANTINE_TAG);
     }
@@ -204,7 +193,7 @@ fn failed(error: &ReceiveError, what: &str) -> (Failing, String) {
     let failing = match error {
         ReceiveError::Cut | ReceiveError::Damaged => Failing::Cut,
         ReceiveError::NoBase | ReceiveError::Diverged => Failing::Diverged,
-        ReceiveError::Unexpected(_) | ReceiveError::Trailing | ReceiveError::Missing => Failing::Stream,
+        ReceiveError::Unexpected(_) | ReceiveError::Trailing => Failing::Stream,
         ReceiveError::Refused(Refusal::NoSpace) => Failing::NoSpace,
         ReceiveError::Refused(Refusal::Busy) => Failing::Busy,
         ReceiveError::Refused(Refusal::NotPermitted) => Failing::NotPermitted,

@@ -8,6 +8,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use zam_names::{
     Bookmark, BookmarkName, Dataset, DatasetName, Guid, HoldTag, Pool, PoolName, Snapshot, SnapshotName, Target,
+    UnixTime,
 };
 
 /// Why nothing could be learnt or done. What happened to single names is in a [`Batch`] instead.
@@ -203,11 +204,12 @@ pub trait Sender: Lister {
 /// Taking streams: never by force, never with properties, always so that a cut one can go on.
 pub trait Receiver: Lister {
     /// Takes the one announced stream that `stream`, a pipe, brings, and waits for its end of file. The pipe's other end must lie
-    /// in another process, as for [`Sender::send`].
+    /// in another process, as for [`Sender::send`]. The snapshot is there then, with the announced GUID and the date that comes
+    /// back: both stand in the first record, which ZFS takes them from.
     ///
     /// # Errors
     /// If the stream is not the announced one, was cut or damaged, if something follows it, or if ZFS refuses.
-    fn receive(&self, step: &ReceiveStep, stream: OwnedFd) -> Result<(), ReceiveError>;
+    fn receive(&self, step: &ReceiveStep, stream: OwnedFd) -> Result<UnixTime, ReceiveError>;
 
     /// Makes a filesystem for others to be received below; one that is there already is as good.
     ///
@@ -245,7 +247,7 @@ pub(crate) trait Copier: Lister {
     fn call_bookmark(&self, marks: &[(BookmarkName, SnapshotName)]) -> CallResult<BookmarkName>;
     fn bookmark_guid(&self, name: &BookmarkName) -> Result<Guid, Refusal>;
     fn call_destroy_bookmarks(&self, names: &[BookmarkName]) -> CallResult<BookmarkName>;
-    fn receive(&self, step: &ReceiveStep, stream: OwnedFd) -> Result<(), ReceiveError>;
+    fn receive(&self, step: &ReceiveStep, stream: OwnedFd) -> Result<UnixTime, ReceiveError>;
     fn placeholder(&self, dataset: &DatasetName) -> Result<(), Refusal>;
     fn clear(&self, dataset: &DatasetName) -> Result<(), Refusal>;
 }
@@ -381,7 +383,7 @@ impl Sender for SendDoor {
 }
 
 impl Receiver for RecvDoor {
-    fn receive(&self, step: &ReceiveStep, stream: OwnedFd) -> Result<(), ReceiveError> {
+    fn receive(&self, step: &ReceiveStep, stream: OwnedFd) -> Result<UnixTime, ReceiveError> {
         self.0.receive(step, stream)
     }
 

@@ -2,7 +2,7 @@
 //! `struct drr_begin` of OpenZFS's `sys/zfs_ioctl.h`).
 
 use super::ReceiveStep;
-use zam_names::{Guid, Kind};
+use zam_names::{Guid, Kind, UnixTime};
 
 /// Bytes of a record.
 pub(crate) const LENGTH: usize = 312;
@@ -122,6 +122,12 @@ impl Begin {
             Kind::Volume => VOLUME,
         };
         Self { payload: 0, version: SINGLE | features << 2, creation, kind, flags: 1 << 2, to, from }
+    }
+
+    /// The date that the snapshot gets, as its source says.
+    pub(crate) fn created(&self) -> UnixTime {
+        // What is beyond all dates is as far ahead as can be.
+        UnixTime(self.creation.try_into().unwrap_or(i64::MAX))
     }
 
     /// Whether it says that its blocks are raw.

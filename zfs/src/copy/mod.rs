@@ -179,9 +179,6 @@ pub enum ReceiveError {
     /// Everything went well, and more came.
     #[error("something follows the stream")]
     Trailing,
-    /// Everything went well, and the snapshot is not there.
-    #[error("the snapshot is not there afterwards")]
-    Missing,
     /// What ZFS refuses elsewhere too.
     #[error(transparent)]
     Refused(#[from] Refusal),

@@ -8,11 +8,11 @@ use crate::batch::{CallFailure, CallResult, Refusal};
 use crate::copy::begin::Begin;
 use crate::copy::pipe;
 use crate::copy::{ReceiveError, ReceiveStep, SendStep};
-use crate::door::{Copier, Lister};
+use crate::door::Copier;
 use nix::errno::Errno;
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
-use zam_names::{BookmarkName, DatasetName, Guid, SnapshotName};
+use zam_names::{BookmarkName, DatasetName, Guid, SnapshotName, UnixTime};
 use zam_zfs_core::{Failure, Library, SendFlags};
 
 /// What `zfs receive -A` says where there is nothing to give up.
@@ -60,19 +60,16 @@ impl Copier for Real {
         Ok(refused.collect())
     }
 
-    fn receive(&self, step: &ReceiveStep, stream: OwnedFd) -> Result<(), ReceiveError> {
+    fn receive(&self, step: &ReceiveStep, stream: OwnedFd) -> Result<UnixTime, ReceiveError> {
         let core = self.needed()?;
         let name = step.dataset.at(&step.tag).map_err(|error| Refusal::Other(error.to_string()))?;
         let mut stream = File::from(stream);
         let record = pipe::first_record(&mut stream).map_err(|_| ReceiveError::Cut)?;
-        Begin::read(&record).and_then(|begin| begin.check(step)).map_err(ReceiveError::Unexpected)?;
+        let begin = Begin::read(&record).map_err(ReceiveError::Unexpected)?;
+        begin.check(step).map_err(ReceiveError::Unexpected)?;
         core.receive(&name.to_string(), step.raw, &record, stream.as_fd()).map_err(of_receive)?;
         pipe::at_end(&mut stream)?;
-        match self.details(std::slice::from_ref(&name)) {
-            Ok(rows) if rows.iter().any(|(_, snapshot)| snapshot.guid == step.guid) => Ok(()),
-            Ok(_) => Err(ReceiveError::Missing),
-            Err(error) => Err(Refusal::Unlisted(with_causes(&error)).into()),
-        }
+        Ok(begin.created())
     }
 
     fn placeholder(&self, dataset: &DatasetName) -> Result<(), Refusal> {

@@ -57,11 +57,12 @@ impl Copier for Sim {
         })
     }
 
-    fn receive(&self, step: &ReceiveStep, stream: OwnedFd) -> Result<(), ReceiveError> {
+    fn receive(&self, step: &ReceiveStep, stream: OwnedFd) -> Result<UnixTime, ReceiveError> {
         let mut stream = File::from(stream);
         let record = pipe::first_record(&mut stream).map_err(|_| ReceiveError::Cut)?;
         let begin = Begin::read(&record).map_err(ReceiveError::Unexpected)?;
         begin.check(step).map_err(ReceiveError::Unexpected)?;
+        let created = begin.created();
         let to_name = String::from_utf8_lossy(&record[56..]).trim_end_matches('\0').to_owned();
         let _until_the_end = self.store.alone(&step.dataset)?;
         let mut bytes = self.in_pool(&step.dataset, |pool, _| pool.begin_receive(&self.user, step, begin, to_name))?;
@@ -85,7 +86,7 @@ impl Copier for Sim {
         }
         self.in_pool(&step.dataset, |pool, now| pool.end_receive(step, total, now))?;
         match stream.read(&mut [0]) {
-            Ok(0) => Ok(()),
+            Ok(0) => Ok(created),
             _ => Err(ReceiveError::Trailing),
         }
     }
