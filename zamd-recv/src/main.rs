@@ -15,10 +15,10 @@ mod task;
 use serde::{Deserialize, Serialize};
 use std::{
     cell::{Cell, OnceCell, RefCell},
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     process::ExitCode,
     rc::Rc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::net::UnixStream;
 use zam_names::{DatasetName, PoolName};
@@ -62,8 +62,8 @@ struct Common {
     quiet: RefCell<Quiet>,
     /// How long a stream may be silent.
     silence: Cell<Option<Duration>>,
-    /// The pools at which a look is due soon anyway.
-    wakes: RefCell<BTreeSet<PoolName>>,
+    /// The pools at which a look is due soon anyway, and when something last arrived there.
+    wakes: RefCell<BTreeMap<PoolName, Instant>>,
 }
 
 impl Part for Recv {

@@ -7,7 +7,10 @@ use crate::{
     pair::{self, Held},
     task::Order,
 };
-use std::{rc::Rc, time::Duration};
+use std::{
+    rc::Rc,
+    time::{Duration, Instant},
+};
 use tokio::{io::AsyncReadExt, net::UnixStream, time::timeout};
 use zam_names::{HOLD_TAG, UnixTime};
 use zam_protocol::{
@@ -23,8 +26,10 @@ use zam_zfs::ReceiveStep;
 
 /// How long the ticket may take.
 const GREETING: Duration = Duration::from_secs(10);
-/// How long after something arrived the pool is looked at, if nobody asks before.
+/// How long after the last of what arrives the pool is looked at, if nobody asks before.
 const LOOK: Duration = Duration::from_secs(5);
+/// And after the first of them at the latest.
+const LATEST: Duration = Duration::from_secs(60);
 
 /// Takes a connection from its ticket to the end of its stream.
 pub async fn attend(shared: &Rc<Shared<Recv>>, mut guest: UnixStream, peer: Peer) {
@@ -83,11 +88,15 @@ fn tell(entry: &Entry, outcome: &Outcome, held: &Held) {
 /// Lets the pool's status follow, once for many that arrive one after the other.
 fn look_soon(shared: &Rc<Shared<Recv>>, entry: &Entry) {
     let (shared, pool) = (shared.clone(), entry.dataset.pool());
-    if !shared.common.wakes.borrow_mut().insert(pool.clone()) {
+    let first = Instant::now();
+    if shared.common.wakes.borrow_mut().insert(pool.clone(), first).is_some() {
         return;
     }
     tokio::task::spawn_local(async move {
-        tokio::time::sleep(LOOK).await;
+        let arrives = || shared.common.wakes.borrow().get(&pool).is_some_and(|last| last.elapsed() < LOOK);
+        while arrives() && first.elapsed() < LATEST {
+            tokio::time::sleep(LOOK).await;
+        }
         shared.common.wakes.borrow_mut().remove(&pool);
         shared.wake(&pool);
     });
