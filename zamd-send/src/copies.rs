@@ -2,7 +2,12 @@
 
 use crate::{Send, now, place::Place};
 use serde::{Deserialize, Serialize};
-use std::{cell::RefCell, collections::BTreeMap, rc::Rc, time::Instant};
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    rc::Rc,
+    time::{Duration, Instant},
+};
 use zam_names::{Bookmark, Dataset, DatasetName, Guid, PoolName, RelPath, UnixTime};
 use zam_policy::{
     Rule,
@@ -30,6 +35,13 @@ pub struct Table {
     pub facts: BTreeMap<DatasetName, CopyFacts>,
     /// When that was.
     pub seen: Option<Instant>,
+}
+
+impl Table {
+    /// Whether it is as good as a new look, for who plans many datasets one after the other.
+    pub fn is_fresh(&self) -> bool {
+        self.seen.is_some_and(|seen| seen.elapsed() < Duration::from_secs(2))
+    }
 }
 
 /// What a place last said that it has.

@@ -2,12 +2,12 @@
 
 use crate::{
     Send,
-    copies::{self, Item, Table, items},
+    copies::{self, Item, items},
     place::Place,
     plan::{Asked, Step, Verdict, plan},
     round::Wish,
 };
-use std::{rc::Rc, time::Duration};
+use std::rc::Rc;
 use tarpc::context::Context;
 use tokio::sync::oneshot;
 use zam_names::{DatasetName, PoolName};
@@ -16,9 +16,6 @@ use zam_protocol::{
     send::{self, CopyState, PlannedCopy, PlannedStep, ReplicateOrder, SendStatus},
 };
 use zam_runtime::keeper::Shared;
-
-/// So old a look is as good as a new one: who plans many datasets has the pool looked at once.
-const FRESH: Duration = Duration::from_secs(2);
 
 /// What answers one connection.
 #[derive(Clone)]
@@ -87,8 +84,7 @@ impl send::Send for Desk {
 impl Desk {
     /// Has the pool looked at, unless that was done just now. One that cannot be is planned by what was last seen.
     async fn look(&self, pool: &PoolName) -> Result<(), Refused> {
-        let fresh = |table: &Rc<Table>| table.seen.is_some_and(|seen| seen.elapsed() < FRESH);
-        if self.shared.common.tables.borrow().get(pool).is_some_and(fresh) {
+        if self.shared.common.tables.borrow().get(pool).is_some_and(|table| table.is_fresh()) {
             return Ok(());
         }
         let (sender, seen) = oneshot::channel();
@@ -195,7 +191,7 @@ impl Desk {
             let name = row.as_str().rsplit('/').next().unwrap_or_default();
             lines.push(format!("zfs rename '{aside}/{name}' '{there}/{name}'"));
         }
-        lines.push(format!("# Then here: zamctl replicate {} --to {}", item.dataset.name, item.destination.id()));
+        lines.push(format!("# Then here: zamctl replicate '{}' --to {}", item.dataset.name, item.destination.id()));
         Ok(lines)
     }
 }

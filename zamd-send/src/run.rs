@@ -242,6 +242,11 @@ impl Run<'_> {
     async fn look(&self, config: &Config) -> Vec<Rc<Table>> {
         let names: BTreeSet<PoolName> = self.wanted.keys.iter().map(|(dataset, _)| dataset.pool()).collect();
         let looks = names.into_iter().map(async |pool| {
+            // An order was looked for when it came.
+            let known = self.shared.common.tables.borrow().get(&pool).filter(|table| table.is_fresh()).cloned();
+            if let (Some(known), false) = (known, self.wanted.tickets.is_empty()) {
+                return Ok(known);
+            }
             let (sender, seen) = oneshot::channel();
             let asked = self.shared.order(&pool, 0, format!("look at {pool}"), Wish::Look(sender));
             let table = if asked.is_ok() { seen.await.ok() } else { None };
