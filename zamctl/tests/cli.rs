@@ -227,14 +227,21 @@ fn what_uninstall_prints_goes_on_where_a_daemon_was_never_installed() {
     let said = stage.run("uninstall --print");
     fs::write(stage.path("away.sh"), said.out).unwrap();
     let shell = "set -eu
-        systemctl() { if [ $1 = cat ]; then [ $2 = zamd-snap.service ]; else echo systemctl \"$@\"; fi; }
+        systemctl() {
+            case $1 in
+            cat) [ $2 = zamd-snap.service ] ;;
+            list-units) echo zam-hook@db.socket loaded active listening ;;
+            *) echo systemctl \"$@\" ;;
+            esac
+        }
         zfs() { echo zfs \"$1\"; }
         rm() { :; }
         . ./away.sh";
     let output = Command::new("sh").args(["-c", shell]).current_dir(stage.folder.path()).output().unwrap();
     assert_eq!(
         String::from_utf8(output.stdout).unwrap(),
-        "systemctl disable --now zamd-snap-status.socket zamd-snap-control.socket zamd-snap.service\nzfs release\n"
+        "systemctl disable --now zamd-snap-status.socket zamd-snap-control.socket zamd-snap.service\n\
+         systemctl disable --now zam-hook@db.socket\nzfs release\n"
     );
     assert!(output.status.success(), "{}", output.status);
 }

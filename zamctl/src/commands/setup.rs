@@ -18,7 +18,7 @@ use std::{
     fs,
     io::{self, IsTerminal as _, Write as _},
     os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 use zam_names::DatasetName;
 use zam_policy::{
@@ -92,6 +92,10 @@ struct Draft {
 /// # Errors
 /// If an answer is missing or wrong, or, to write, there is a config already.
 pub fn run(args: &Args, session: &Session) -> Result<Outcome, Failure> {
+    // Before anybody answers questions for nothing.
+    if args.write && !args.replica && session.globals.config.exists() {
+        return Err(over(&session.globals.config));
+    }
     let land = Land::survey(&*session.lister());
     if let Err(failure) = &land {
         out::remark(&format!("the pools were not looked at: {}", failure.message));
@@ -308,6 +312,11 @@ fn load(texts: &[(String, String)], session: &Session) -> Result<(Config, Vec<Wa
         .map_err(|errors| Failure::usage(format!("these answers make no config of zam:\n\n{errors}\n")))
 }
 
+fn over(path: &Path) -> Failure {
+    Failure::new(Kind::Failed, format!("will not write over the config {}", path.display()))
+        .hint("without `--write` it is printed, to be put into that file by hand, or into another in zam.d beside it")
+}
+
 /// As a whole or not at all, readable for everybody as the package wants it, and never over another.
 fn write(draft: &Draft) -> Result<(), Failure> {
     let path = &draft.path;
@@ -327,9 +336,7 @@ fn write(draft: &Draft) -> Result<(), Failure> {
         let shown = path.display();
         let failure = |kind, what| Failure::new(kind, format!("{what} {shown}")).because(Some(&error));
         match error.kind() {
-            io::ErrorKind::AlreadyExists => failure(Kind::Failed, "will not write over the config").hint(
-                "without `--write` it is printed, to be put into that file by hand, or into another in zam.d beside it",
-            ),
+            io::ErrorKind::AlreadyExists => over(path),
             io::ErrorKind::PermissionDenied => failure(Kind::NotPermitted, "cannot write the config")
                 .hint("run it as root; without `--write` anybody may"),
             io::ErrorKind::NotFound => failure(Kind::Failed, "cannot write the config")

@@ -32,6 +32,10 @@ const UNITS: [(&str, &[&str]); 5] = [
     ("recv", &["status", "control", "peer", "stream"]),
 ];
 
+/// The programs around snapshots, whatever their names are.
+const HOOKS: &str = "systemctl list-units --all --plain --no-legend 'zam-hook@*.socket' |\n    \
+                     while read -r unit _; do systemctl disable --now \"$unit\"; done\n";
+
 /// Prints.
 ///
 /// # Errors
@@ -47,6 +51,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Failure> {
          # of this a second time, for what they take meanwhile.\n",
     );
     text.extend(UNITS.iter().map(|(role, sockets)| disable(role, sockets)));
+    text += HOOKS;
     text += &holds(&*lister, &land)?;
     text += &grants(&*lister, &land)?;
     text += &bookmarks(&*lister, &land)?;
