@@ -203,8 +203,8 @@ zfs_at_least() {
 
 # --- zam --------------------------------------------------------------------------------------------------------------
 
-# install_zam: the package that run.sh brought.
-install_zam() { dpkg -i "${ZAM_LAB:-/root/lab}/zam.deb"; }
+# install_zam: the package that run.sh brought, unless it is there.
+install_zam() { [[ -x /usr/bin/zamctl ]] || dpkg -i "${ZAM_LAB:-/root/lab}/zam.deb"; }
 
 # zam_up: installs zam, takes its config from stdin, grants what that needs, starts both daemons.
 zam_up() {
@@ -318,6 +318,22 @@ copies_up() {
     as_root grant --print --replica
     as_root grant --print
     systemctl enable --now zamd-snap zamd-prune zamd-recv zamd-send
+}
+
+# execs WORDS...: how many programs both daemons of copies and their workers start during `zamctl replicate WORDS...`
+execs() {
+    local trace pids role main
+    trace=$(mktemp)
+    pids=$(for role in send recv; do
+        main=$(systemctl show -p MainPID --value zamd-$role)
+        echo "$main" && pgrep -P "$main"
+    done)
+    # shellcheck disable=SC2086 # words
+    watch_execs "$trace" $pids
+    zamctl replicate "$@" --wait >/dev/null
+    unwatch_execs
+    grep -c ' = 0$' "$trace" || true
+    rm -f "$trace"
 }
 
 # guid NAME: of a snapshot or a dataset.

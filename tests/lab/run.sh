@@ -10,7 +10,7 @@
 #   --keep          leaves the guest of the last scenario running, to look at
 #
 # Two suites run side by side, a guest each; whoever is done first wakes a guest of the other suite and takes over some of what is
-# left there. Each scenario starts from the same saved machine. Logs: target/lab/SUITE/NAME.log (ZAM_LAB_LOGS overrides the
+# left there. Each scenario starts from the same saved machine, in which the package is installed, unless the scenario says `# bare`. Logs: target/lab/SUITE/NAME.log (ZAM_LAB_LOGS overrides the
 # folder), and when one fails the guest's journal beside it. Fails if a scenario failed, if one that scenarios.txt
 # names for the suite did not run, or if scenarios/ has one that scenarios.txt does not name.
 # A scenario may say `# timeout: SECONDS` (default 1800).
@@ -56,6 +56,7 @@ LIST=$(sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$LAB_DIR/scenarios.txt")
 names_of() { # SUITE: what is wanted of it
     local name suites
     while read -r name suites _; do
+        ((${#ONLY[@]} == 0)) || suites=${suites//\?/}
         if [[ ,$suites, == *,$1,* ]] && wanted "$name"; then echo "$name"; fi
     done <<<"$LIST"
 }
@@ -101,7 +102,7 @@ is_free() { [[ -z ${ZAM_LAB_CLAIMS:-} || ! -d $ZAM_LAB_CLAIMS/$1.$2 ]]; }
 while read -r name suites _; do
     [[ -f $SCENARIOS/$name.sh || -f $SCENARIOS/$name.host.sh ]] ||
         result - "$name" "no script" 0
-    [[ $suites =~ ^(trixie|bookworm)(,(trixie|bookworm))*$ ]] || result - "$name" "bad suites" 0
+    [[ $suites =~ ^(trixie|bookworm)\??(,(trixie|bookworm)\??)*$ ]] || result - "$name" "bad suites" 0
 done <<<"$LIST"
 for file in "$SCENARIOS"/*.sh; do
     name=$(basename "$file" .sh)
@@ -124,30 +125,33 @@ journal() { # NAME
     } || true
 }
 
-prepare() { # SUITE: leaves a guest with everything in it, saved as `ready`
+prepare() { # SUITE: leaves a guest with everything in it, saved as `bare`, and as `ready` once the package is installed
     guest_up "$1" || return
     guest_ssh 'rm -rf /root/lab && mkdir -p /root/lab/bin' &&
         guest_push "$LAB_DIR/lib.sh" "$SCENARIOS" /root/lab/ || return
     [[ -z $DEB ]] || guest_push "$DEB" /root/lab/zam.deb || return
     [[ -z $BIN ]] || guest_push "$BIN/." /root/lab/bin/ || return
-    guest_ssh 'chmod -R a+rX /root/lab && sync' && guest_save ready
+    guest_ssh 'chmod -R a+rX /root/lab && sync' && guest_save bare || return
+    [[ -z $DEB ]] || guest_ssh '. /root/lab/lib.sh && trap - EXIT && install_zam >/dev/null && sync' || return
+    guest_save ready
 }
 
 # A guest that is in pieces is made anew.
-fresh() { # SUITE
-    if lab_instance && guest_reset ready; then return 0; fi
+fresh() { # SUITE STATE
+    if lab_instance && guest_reset "$2"; then return 0; fi
     lab_say "the guest does not come back; a new one"
     guest_down
-    prepare "$1"
+    prepare "$1" && guest_reset "$2"
 }
 
 scenario() { # SUITE NAME
-    local suite=$1 name=$2 begun=$SECONDS status=0 limit script=$SCENARIOS/$2.sh
+    local suite=$1 name=$2 begun=$SECONDS status=0 limit state=ready script=$SCENARIOS/$2.sh
     [[ -f $script ]] || script=$SCENARIOS/$name.host.sh
     [[ -f $script ]] || return 0 # told above
     limit=$(sed -n 's/^# timeout: \([0-9]\+\)$/\1/p' "$script" | head -n 1)
     limit=${limit:-1800}
-    if ! fresh "$suite" 2>"$LOG_DIR/$name.log"; then
+    ! grep -qx '# bare' "$script" || state=bare
+    if ! fresh "$suite" "$state" 2>"$LOG_DIR/$name.log"; then
         result "$suite" "$name" "no guest" $((SECONDS - begun))
         return
     fi

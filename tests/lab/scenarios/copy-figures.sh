@@ -80,21 +80,6 @@ took zamctl replicate tank/idle -r --wait && zam=$TOOK
 took syncoid --no-sync-snap --quiet -r tank/idle nas/sync-idle && sync=$TOOK
 have "all was there" tank/idle nas/{zam/tank/idle,sync-idle}
 idle="- | $zam | $sync ($(ratio $sync $zam) times zam's)"
-# execs WORDS...: how many programs the daemons and their workers start meanwhile
-execs() {
-    local trace pids role main
-    trace=$(mktemp)
-    pids=$(for role in send recv; do
-        main=$(systemctl show -p MainPID --value zamd-$role)
-        echo "$main" && pgrep -P "$main"
-    done)
-    # shellcheck disable=SC2086 # words
-    watch_execs "$trace" $pids
-    zamctl replicate "$@" --wait >/dev/null
-    unwatch_execs
-    grep -c ' = 0$' "$trace" || true
-    rm -f "$trace"
-}
 echo x >/mnt/many/1/file && zfs snapshot tank/many/1@s90
 ok "control: where something is sent, a process is started" test "$(execs tank/many/1)" -gt 0
 one=$(execs tank/idle/1)

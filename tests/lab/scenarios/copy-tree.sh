@@ -35,6 +35,14 @@ assert_eq "held" "" "$(unheld $copy/tree)"
 assert_eq "parents came first" "" "$(zfs list -H -p -o name,createtxg -r $copy/tree | awk -F '\t' '
     { txg[$1] = $2 } END { for (name in txg) { up = name; sub("/[^/]*$", "", up); if (up in txg && txg[up] > txg[name]) print name } }')"
 
+section "looking, where nothing is to be sent"
+zfs snapshot tank/tree/1/1@s2
+ok "control: where something is sent, a process is started" test "$(execs tank/tree/1/1)" -gt 0
+one=$(execs tank/tree/1/1)
+many=$(execs tank/tree -r)
+note "programs started: $one for one dataset, $many for fifty"
+ok "for many as few as for one" test "$many" -le "$one"
+
 section "two hundred steps"
 before=$SECONDS
 ok "they are sent" zamctl replicate tank/long --wait

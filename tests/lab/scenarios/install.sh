@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The installation that README shows, on a machine that never saw zam: the package starts nothing; a short config, the grants, the
 # daemons, and there are snapshots. Then away with it, which costs no snapshot, and once more.
+# bare
 source "${ZAM_LAB:-/root/lab}/lib.sh"
 
 UNITS=()

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # A new user's way, from the package to replicated, watched datasets, with what `zamctl setup` prints and nothing else; `zamctl doctor`
 # finds all well. Then whatever it can find is provoked once, found, mended by the very command that it prints, and gone.
+# bare
 # timeout: 3600
 source "${ZAM_LAB:-/root/lab}/lib.sh"
 
@@ -88,9 +89,8 @@ provoked unit zamd-send.service systemctl stop zamd-send
 provoked unit zamd-prune.service systemctl mask --now zamd-prune
 manager=user@$(id -u zam-ssh).service
 provoked unit "$manager" systemctl unmask "$manager"
-mended
 provoked door /run/zam/snap/control.sock chmod 0666 /run/zam/snap/control.sock
-provoked door /run/zam/prune/control.sock chown root:root /run/zam/prune/control.sock
+provoked door /run/zam/recv/control.sock chown root:root /run/zam/recv/control.sock
 provoked door /run/zam/recv/peer.sock rm /run/zam/recv/peer.sock
 mended
 

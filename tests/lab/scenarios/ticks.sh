@@ -46,6 +46,11 @@ zfs create tank/home/later && zfs create tank/home/later/cache && zfs create tan
 ok "below a recursive entry: it gets snapshots" wait_for 300 has_more tank/home/later 0
 ok "below one that is a whole pool" wait_for 300 has_more dozer/late 0
 ok "and one more tick" wait_for 300 has_more tank/home/later 1
+processes() { status_json | jq ".pools[] | select(.daemon == \"zamd-snap\" and .pool == \"$1\") | .last_tick.processes"; }
+# One more or less is how much had changed since the last look.
+as_many() { local difference=$(($(processes tank) - $(processes dozer))); ((-1 <= difference && difference <= 1)); }
+ok "a tick starts as many processes over nine datasets as over three" wait_for 120 as_many
+note "$(processes tank), $(processes dozer)"
 systemctl stop zamd-snap
 journalctl --sync
 
