@@ -1,6 +1,7 @@
 //! The desk behind the doors: looks things up, checks for whom a peer speaks, hands out tickets.
 
 use crate::{Recv, clear, clients, round::Wish, seats::Seat, stream};
+use futures::{FutureExt, future::Shared as Told};
 use std::{cell::RefCell, rc::Rc, time::Duration};
 use tarpc::context::Context;
 use tokio::sync::oneshot;
@@ -24,19 +25,54 @@ pub struct Desk {
     pub peer: Peer,
     /// The place that it has among its client's sessions, from its greeting on.
     pub seat: Rc<RefCell<Option<Seat>>>,
+    /// What it waits to be looked at.
+    pub looking: Looking,
+}
+
+/// A look that outlives the call which asked for it: of a pool that takes longer than one call may, the next call of the session
+/// hears.
+#[derive(Clone, Default)]
+pub struct Looking(Rc<RefCell<Option<Look>>>);
+
+type Look = (PoolName, Told<oneshot::Receiver<()>>);
+
+impl Looking {
+    /// Waits for the look at a pool that is under way, or has it ordered. False if the pool could not be looked at.
+    async fn at(
+        &self,
+        pool: &PoolName,
+        order: impl FnOnce(oneshot::Sender<()>) -> Result<(), Refused>,
+    ) -> Result<bool, Refused> {
+        let known = self.0.borrow().clone().filter(|(name, _)| name == pool);
+        let seen = if let Some((_, seen)) = known {
+            seen
+        } else {
+            let (sender, seen) = oneshot::channel();
+            order(sender)?;
+            let seen = seen.shared();
+            self.0.replace(Some((pool.clone(), seen.clone())));
+            seen
+        };
+        let seen = seen.await;
+        self.0.take();
+        Ok(seen.is_ok())
+    }
 }
 
 impl Desk {
     /// Lets the pool be listed anew.
     async fn look(&self, pool: &PoolName) -> Result<(), Refused> {
-        let (sender, seen) = oneshot::channel();
-        self.shared.order(pool, self.peer.uid, format!("look at {pool}"), Wish::Look(sender))?;
+        let order = |sender| {
+            let title = format!("look at {pool}");
+            self.shared.order(pool, self.peer.uid, title, Wish::Look(sender)).map(drop)
+        };
+        if self.looking.at(pool, order).await? {
+            return Ok(());
+        }
         // A pool that is not imported, or cannot be listed, drops the order.
-        seen.await.map_err(|_| {
-            let status = self.shared.pools().into_iter().find(|status| status.name == *pool);
-            let why = status.and_then(|status| status.last_error).unwrap_or_else(|| "it is not imported".to_owned());
-            Refused::Failed { what: format!("looking at pool {pool}"), why }
-        })
+        let status = self.shared.pools().into_iter().find(|status| status.name == *pool);
+        let why = status.and_then(|status| status.last_error).unwrap_or_else(|| "it is not imported".to_owned());
+        Err(Refused::Failed { what: format!("looking at pool {pool}"), why })
     }
 }
 
@@ -135,5 +171,32 @@ impl recv::Recv for Desk {
     async fn keeping(self, _: Context, client: Client, path: RelPath, kind: Kind) -> Result<Keeping, Refused> {
         let (_, entry) = clients::place(&self.shared, self.peer, "keeping", &client, &path, Some(kind))?;
         Ok(entry.map_or_else(Keeping::default, |entry| Keeping::from(&entry.rule)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_look_that_takes_longer_than_a_call_is_heard_of_by_the_next() {
+        let (looking, pool): (_, PoolName) = (Looking::default(), "nas".parse().unwrap());
+        let mut ordered = None;
+        let first = looking.at(&pool, |sender| {
+            ordered = Some(sender);
+            Ok(())
+        });
+        assert!(tokio::time::timeout(Duration::from_secs(20), first).await.is_err());
+        let again = |_| panic!("it was ordered already");
+        assert!(tokio::time::timeout(Duration::from_secs(20), looking.at(&pool, again)).await.is_err());
+        ordered.unwrap().send(()).unwrap();
+        assert_eq!(looking.at(&pool, again).await, Ok(true));
+        let mut anew = false;
+        let dropped = looking.at(&pool, |_| {
+            anew = true;
+            Ok(())
+        });
+        assert_eq!(dropped.await, Ok(false));
+        assert!(anew, "what was heard of is over");
     }
 }

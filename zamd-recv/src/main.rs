@@ -104,7 +104,7 @@ impl Daemon for Recv {
     }
 
     fn service(shared: Rc<Shared<Self>>, peer: Peer) -> Self::Service {
-        desk::Desk { shared, peer, seat: Rc::default() }.serve()
+        desk::Desk { shared, peer, seat: Rc::default(), looking: desk::Looking::default() }.serve()
     }
 
     fn prepare(shared: &Shared<Self>, args: &Args) -> Result<(), String> {
