@@ -52,7 +52,8 @@ fly() {
 }
 token() { zfs get -H -o value receive_resume_token $copy; }
 further() { place=$(token) && [[ $place == 1-* && $place != "$before" && ! " ${places[*]} " == *" s$number/$place "* ]]; }
-arrived() { exists $copy@s$number || { again tank/data && false; }; }
+# There and held: one comes a moment after the other.
+arrived() { held $copy@s$number zam || { again tank/data && false; }; }
 VICTIMS=(
     'zam-receive: pkill -KILL -u zam-ssh -x zam-receive'
     'sshd: pkill -KILL -u zam-ssh -x sshd-session || pkill -KILL -u zam-ssh -x sshd'
@@ -132,7 +133,7 @@ systemctl kill -s KILL zamd-send
 # As if it had been killed before that one: what the replica has must have it.
 for mark in $(zfs list -H -o name -t bookmark tank/hold); do zfs destroy "$mark"; done
 again tank/hold
-ok "killed once more, and without any bookmark, it is sent to its end" wait_for 300 exists $copy@s4
+ok "killed once more, and without any bookmark, it is sent to its end" wait_for 300 held $copy@s4 zam
 ok "and has its bookmark" wait_for 120 marked s4
 alike "tank/hold" tank/hold $copy
 assert_eq "each is there once" "$(guids tank/hold)" "$(guids $copy)"
