@@ -136,7 +136,8 @@ pub trait Lister {
     /// If the listing fails or cannot be understood.
     fn bookmarks(&self, pool: &PoolName) -> Result<Vec<Bookmark>, Error>;
 
-    /// What copying needs to know of datasets. One that is gone is left out of the answer.
+    /// What copying needs to know of datasets. One that is gone is left out of the answer. Of a pool, the first time after
+    /// [`datasets`](Lister::datasets), it may be as of then.
     ///
     /// # Errors
     /// If the listing fails or cannot be understood.

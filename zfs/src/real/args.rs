@@ -56,12 +56,14 @@ pub(super) fn pools() -> CommandLine {
     line(Program::Zpool, &["list", "-H", "-p", "-o", "name,health,free,capacity"], [])
 }
 
+/// What copying needs to know comes along: it costs nothing, for ZFS works out all properties of a dataset if one is asked for.
 pub(super) fn datasets(pool: &PoolName, changed: Changed) -> CommandLine {
-    let columns = match changed {
-        Changed::Ask => "name,guid,type,used,usedbysnapshots,snapshots_changed",
-        Changed::Leave => "name,guid,type,used,usedbysnapshots",
+    let stamp = match changed {
+        Changed::Ask => ",snapshots_changed",
+        Changed::Leave => "",
     };
-    line(Program::Zfs, &["list", "-H", "-p", "-t", "filesystem,volume", "-o", columns, "-r", "--"], [pool.to_string()])
+    let columns = format!("name,guid,type,used,usedbysnapshots{stamp},{COPY_FACTS}");
+    line(Program::Zfs, &[&LIST[..], &[&columns, "-r", "--"]].concat(), [pool.to_string()])
 }
 
 /// On the fast path of OpenZFS 2.2 and later, as long as nobody adds a column or another order.
@@ -87,22 +89,17 @@ pub(super) fn bookmarks(pool: &PoolName) -> CommandLine {
 }
 
 pub(super) fn copy_facts(pool: &PoolName) -> CommandLine {
-    line(Program::Zfs, &[&COPY_FACTS[..], &["-r", "--"]].concat(), [pool.to_string()])
+    let columns = format!("name,{COPY_FACTS}");
+    line(Program::Zfs, &[&LIST[..], &[&columns, "-r", "--"]].concat(), [pool.to_string()])
 }
 
 pub(super) fn copy_facts_of(datasets: &[DatasetName]) -> CommandLine {
-    line(Program::Zfs, &[&COPY_FACTS[..], &["--"]].concat(), datasets.iter().map(DatasetName::to_string))
+    let columns = format!("name,{COPY_FACTS}");
+    line(Program::Zfs, &[&LIST[..], &[&columns, "--"]].concat(), datasets.iter().map(DatasetName::to_string))
 }
 
-const COPY_FACTS: [&str; 7] = [
-    "list",
-    "-H",
-    "-p",
-    "-t",
-    "filesystem,volume",
-    "-o",
-    "name,receive_resume_token,encryption,keystatus,available,written",
-];
+const LIST: [&str; 6] = ["list", "-H", "-p", "-t", "filesystem,volume", "-o"];
+const COPY_FACTS: &str = "receive_resume_token,encryption,keystatus,available,written";
 
 pub(super) fn destroy_bookmark(name: &BookmarkName) -> CommandLine {
     line(Program::Zfs, &["destroy", "--"], [name.to_string()])
@@ -214,8 +211,8 @@ mod tests {
         ];
         let expected = [
             "zpool list -H -p -o name,health,free,capacity",
-            "zfs list -H -p -t filesystem,volume -o name,guid,type,used,usedbysnapshots,snapshots_changed -r -- tank",
-            "zfs list -H -p -t filesystem,volume -o name,guid,type,used,usedbysnapshots -r -- tank",
+            "zfs list -H -p -t filesystem,volume -o name,guid,type,used,usedbysnapshots,snapshots_changed,receive_resume_token,encryption,keystatus,available,written -r -- tank",
+            "zfs list -H -p -t filesystem,volume -o name,guid,type,used,usedbysnapshots,receive_resume_token,encryption,keystatus,available,written -r -- tank",
             "zfs list -H -p -t snapshot -o name,guid,createtxg -s name -r -- tank",
             "zfs list -H -p -t snapshot -o name,guid,createtxg -s name -d 1 -- tank/a tank/b",
             "zfs list -H -p -t snapshot -o name,guid,createtxg,creation,used,userrefs,defer_destroy,clones -- tank/a@x tank/b@y z",

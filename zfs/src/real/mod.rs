@@ -15,7 +15,7 @@ use args::{Changed, CommandLine};
 use nix::errno::Errno;
 use parse::{Bad, Held};
 use run::{Output, Runner};
-use std::cell::{Cell, OnceCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use zam_names::{Bookmark, CreateTxg, Dataset, DatasetName, Guid, HoldTag, Pool, PoolName, Snapshot, SnapshotName};
@@ -29,6 +29,8 @@ pub struct Real {
     core: OnceCell<Library>,
     /// Found out by the first listing of datasets.
     changed: Cell<Changed>,
+    /// What copying needs to know of the pool whose datasets were listed last, until somebody asks for it: it came along.
+    facts: RefCell<Option<(PoolName, String)>>,
 }
 
 impl Real {
@@ -42,7 +44,8 @@ impl Real {
     /// The same, with other limits on each command.
     #[must_use]
     pub fn with_limits(limits: Limits) -> Self {
-        let real = Self { runner: Runner::new(limits), core: OnceCell::new(), changed: Cell::new(Changed::Ask) };
+        let (core, changed) = (OnceCell::new(), Cell::new(Changed::Ask));
+        let real = Self { runner: Runner::new(limits), core, changed, facts: RefCell::default() };
         real.core();
         real
     }
@@ -101,7 +104,9 @@ impl Lister for Real {
         if !output.status.success() {
             return Err(failed(&line, &output));
         }
-        parse::datasets(&output.stdout).map_err(|bad| answer(&line, bad))
+        let (datasets, facts) = parse::parted(&output.stdout).map_err(|bad| answer(&line, bad))?;
+        self.facts.replace(Some((pool.clone(), facts)));
+        parse::datasets(&datasets).map_err(|bad| answer(&line, bad))
     }
 
     fn snapshots(&self, scope: Scope<'_>) -> Result<Vec<(SnapshotName, Guid, CreateTxg)>, Error> {
@@ -166,7 +171,11 @@ impl Lister for Real {
         match scope {
             Scope::Pool(pool) => {
                 let line = args::copy_facts(pool);
-                parse::copy_facts(&self.ask(&line)?).map_err(|bad| answer(&line, bad))
+                let text = match self.facts.take() {
+                    Some((listed, facts)) if listed == *pool => facts,
+                    _ => self.ask(&line)?,
+                };
+                parse::copy_facts(&text).map_err(|bad| answer(&line, bad))
             }
             Scope::Datasets(datasets) => in_chunks(datasets, |datasets: &[DatasetName]| {
                 let line = args::copy_facts_of(datasets);

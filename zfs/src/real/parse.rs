@@ -29,6 +29,21 @@ pub(super) fn pools(text: &str) -> Result<Vec<Pool>, Bad> {
     })
 }
 
+/// Datasets, and what copying needs to know of them, listed in one, as two listings.
+pub(super) fn parted(text: &str) -> Result<(String, String), Bad> {
+    const FACTS: usize = 5;
+    fn part(cells: &[&str]) -> (String, String) {
+        let (dataset, facts) = cells.split_at(cells.len() - FACTS);
+        (dataset.join("\t") + "\n", [&cells[..1], facts].concat().join("\t") + "\n")
+    }
+    // With or without the stamp.
+    let both = match text.lines().next().map_or(0, |line| line.split('\t').count()) {
+        10 => rows(text, |row: Row<'_, 10>| Ok(part(&row.cells)))?,
+        _ => rows(text, |row: Row<'_, 11>| Ok(part(&row.cells)))?,
+    };
+    Ok(both.into_iter().unzip())
+}
+
 /// With or without the column `snapshots_changed`.
 pub(super) fn datasets(text: &str) -> Result<Vec<Dataset>, Bad> {
     let dataset = |name, guid, kind, used, used_by_snapshots, snapshots_changed| Dataset {
@@ -222,6 +237,20 @@ mod tests {
     }
 
     #[test]
+    fn datasets_that_come_with_what_copying_needs_are_two_listings() {
+        let (datasets, facts) = parted(
+            "tank\t1\tfilesystem\t2\t3\t1795333700\t-\toff\t-\t1000\t0\ntank/a\t4\tvolume\t5\t6\t-\t-\toff\t-\t1000\t7\n",
+        )
+        .unwrap();
+        assert_eq!(datasets, "tank\t1\tfilesystem\t2\t3\t1795333700\ntank/a\t4\tvolume\t5\t6\t-\n");
+        assert_eq!(facts, "tank\t-\toff\t-\t1000\t0\ntank/a\t-\toff\t-\t1000\t7\n");
+        let (old, _) = parted("tank\t1\tfilesystem\t2\t3\t-\toff\t-\t1000\t0\n").unwrap();
+        assert_eq!(old, "tank\t1\tfilesystem\t2\t3\n");
+        assert_eq!(parted("").unwrap(), Default::default());
+        assert!(parted("tank\t1\tfilesystem\t2\t3\t-\n").is_err(), "neither");
+    }
+
+    #[test]
     fn snapshots_and_bookmarks_are_read() {
         let found =
             snapshots("tank/a@x\t16657821226952965536\t11\ntank/c@with blank\t7954850975157429266\t14\n").unwrap();
@@ -284,6 +313,7 @@ mod tests {
         "tank/a@x\t16657821226952965536\t11\t1795333699\t0\t2\toff\t-\n",
         "tank/a@x\tzam\tSun Nov 22 07:48 2026\n",
         "tank/a\t1-11ddb56bb1-110-78\toff\t-\t1000\t0\n",
+        "tank\t1\tfilesystem\t2\t3\t-\toff\t-\t1000\t0\n",
         "tank/a",
         "@x",
         "#x",
@@ -318,6 +348,10 @@ mod tests {
         }
         rows(text, pools(text));
         rows(text, datasets(text));
+        match parted(text) {
+            Ok(parts) => assert_eq!(parts.0.matches('\n').count(), text.matches('\n').count(), "{text:?}"),
+            Err(bad) => assert!(text.contains(&bad.line), "{bad:?}"),
+        }
         rows(text, bookmarks(text));
         rows(text, copy_facts(text));
         for (line, (name, ..)) in text.lines().zip(rows(text, snapshots(text))) {
