@@ -83,7 +83,7 @@ while ((cuts < CUTS || ${#by[@]} < ${#VICTIMS[@]})) && ((tries++ < 4 * CUTS)); d
     before=$(token)
     bash -c "${victim#*: }" || continue
     # Whoever receives lets go, and ZFS writes down how far it came.
-    wait_for 20 further >/dev/null || { note "at ${victim%%: *}: nothing more than before is there" && misses=$((misses + 1)) && continue; }
+    wait_for 10 further >/dev/null || { note "at ${victim%%: *}: nothing more than before is there" && misses=$((misses + 1)) && continue; }
     misses=0 cuts=$((cuts + 1)) by[${victim%%: *}]=1
     places+=("s$number/$place")
     note "cut $cuts: ${victim%%: *} (at $SECONDS s)"

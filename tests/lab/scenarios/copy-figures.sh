@@ -5,7 +5,7 @@
 # timeout: 2400
 source "${ZAM_LAB:-/root/lab}/lib.sh"
 
-MIB=64 DATASETS=5 STEPS=10 IDLE=15
+MIB=256 DATASETS=20 STEPS=20 IDLE=100
 # took CMD...: sets TOOK to the milliseconds that it takes; what goes wrong ends the scenario.
 took() {
     local began
