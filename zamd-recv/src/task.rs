@@ -147,8 +147,8 @@ fn placeholders(zfs: &impl Receiver, dataset: &DatasetName, root: &DatasetName) 
         return Ok(());
     }
     // A look needs no right, and most are there.
-    let there = zfs.datasets(&root.pool()).unwrap_or_default();
-    for dataset in between.into_iter().rev().filter(|above| !there.iter().any(|there| there.name == *above)) {
+    let there = zfs.copy_facts(Scope::Datasets(&between)).unwrap_or_default();
+    for dataset in between.into_iter().rev().filter(|above| !there.iter().any(|there| there.dataset == *above)) {
         zfs.placeholder(&dataset).map_err(|why| (dataset.clone(), why))?;
     }
     Ok(())

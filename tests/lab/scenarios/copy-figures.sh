@@ -5,7 +5,7 @@
 # timeout: 2400
 source "${ZAM_LAB:-/root/lab}/lib.sh"
 
-MIB=256 DATASETS=20 STEPS=20 IDLE=100
+MIB=128 DATASETS=5 STEPS=20 IDLE=30
 # took CMD...: sets TOOK to the milliseconds that it takes; what goes wrong ends the scenario.
 took() {
     local began
