@@ -10,8 +10,8 @@
 #   --keep          leaves the guest of the last scenario running, to look at
 #
 # Two suites run side by side, a guest each; whoever is done first wakes a guest of the other suite and takes over some of what is
-# left there. Each scenario starts from the same saved machine, in which the package is installed, unless the scenario says `# bare`. Logs: target/lab/SUITE/NAME.log (ZAM_LAB_LOGS overrides the
-# folder), and when one fails the guest's journal beside it. Fails if a scenario failed, if one that scenarios.txt
+# left there. Each scenario starts from the same saved machine, in which the package is installed, unless the scenario
+# says `# bare`. Logs: target/lab/SUITE/NAME.log (ZAM_LAB_LOGS overrides the folder), and when one fails the guest's journal beside it. Fails if a scenario failed, if one that scenarios.txt
 # names for the suite did not run, or if scenarios/ has one that scenarios.txt does not name.
 # A scenario may say `# timeout: SECONDS` (default 1800).
 set -euo pipefail

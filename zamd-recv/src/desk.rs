@@ -1,7 +1,7 @@
 //! The desk behind the doors: looks things up, checks for whom a peer speaks, hands out tickets.
 
 use crate::{Recv, clear, clients, round::Wish, seats::Seat, stream};
-use futures::{FutureExt, future::Shared as Told};
+use futures::{FutureExt, future};
 use std::{cell::RefCell, rc::Rc, time::Duration};
 use tarpc::context::Context;
 use tokio::sync::oneshot;
@@ -34,7 +34,7 @@ pub struct Desk {
 #[derive(Clone, Default)]
 pub struct Looking(Rc<RefCell<Option<Look>>>);
 
-type Look = (PoolName, Told<oneshot::Receiver<()>>);
+type Look = (PoolName, future::Shared<oneshot::Receiver<()>>);
 
 impl Looking {
     /// Waits for the look at a pool that is under way, or has it ordered. False if the pool could not be looked at.
