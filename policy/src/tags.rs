@@ -1,7 +1,7 @@
 //! The names that zam gives snapshots: `zam-20260101T000000Z` on schedule, `zam-manual-20260101T000000Z` on request.
 
 use jiff::{Timestamp, civil, tz::TimeZone};
-use zam_names::{SnapTag, UnixTime};
+use zam_names::{SnapTag, Snapshot, UnixTime};
 
 /// What a snapshot's name says about who made it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +27,16 @@ pub fn maker(prefix: &str, tag: &SnapTag) -> Maker {
         Some(rest) => stamp(rest).map_or(Maker::Other, Maker::Request),
         None => stamp(rest).map_or(Maker::Other, Maker::Schedule),
     }
+}
+
+/// When the newest of these was taken that zam took on schedule, of those that are not of the future.
+#[must_use]
+pub fn last_scheduled(prefix: &str, snapshots: &[Snapshot], now: UnixTime) -> Option<UnixTime> {
+    let date = |snapshot: &Snapshot| match maker(prefix, &snapshot.tag) {
+        Maker::Schedule(date) => Some(date),
+        Maker::Request(_) | Maker::Other => None,
+    };
+    snapshots.iter().rev().filter_map(date).find(|date| *date <= now)
 }
 
 /// The name of a snapshot taken on schedule at `now`. None for an instant that no calendar has, or a prefix that no name

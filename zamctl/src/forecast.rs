@@ -8,7 +8,7 @@ use zam_policy::{
     explain,
     notes::DatasetNotes,
     schedule::{Facts, Obstacle, Task, next_possible},
-    tags::{self, Maker},
+    tags,
 };
 
 /// What each key remembers of a dataset; none where it was not to be had.
@@ -144,12 +144,7 @@ impl Taking {
     fn of(dataset: &Dataset, entry: &Entry, paused: bool, now: UnixTime, at: UnixTime) -> Self {
         let none = Self { first: None, count: 0, name: None };
         let Some(period) = entry.snapshot_period else { return none };
-        let dates =
-            dataset.snapshots.iter().filter_map(|snapshot| match tags::maker(&entry.rule.prefix, &snapshot.tag) {
-                Maker::Schedule(date) => Some(date),
-                Maker::Request(_) | Maker::Other => None,
-            });
-        let last = dates.filter(|date| *date <= now).max();
+        let last = tags::last_scheduled(&entry.rule.prefix, &dataset.snapshots, now);
         // What the machine will be like nobody knows; the hours are foretold.
         let when = entry.run_when.snapshots.as_ref().map(|when| (when, last.unwrap_or(now)));
         let facts = Facts { obstacle: paused.then_some(Obstacle::Paused), ..Facts::QUIET };

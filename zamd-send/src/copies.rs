@@ -10,9 +10,10 @@ use std::{
 };
 use zam_names::{Bookmark, Dataset, DatasetName, Guid, PoolName, RelPath, UnixTime};
 use zam_policy::{
-    Rule,
+    Rule, Span,
     config::{Config, Destination, DestinationId, Entry, Match},
     schedule::{Possible, Task, next_possible, share_of_splay},
+    tags,
 };
 use zam_protocol::{
     recv::{Keeping, ReplicaRow},
@@ -79,6 +80,8 @@ pub struct Copy {
     pub status: CopyStatus,
     /// When it was last looked at.
     pub tried: Option<UnixTime>,
+    /// When the newest was taken, of those on schedule, that the source had then.
+    pub saw: Option<UnixTime>,
     /// After a failure: not before.
     pub retry: Option<UnixTime>,
     /// How often it failed in a row.
@@ -123,6 +126,19 @@ impl Item<'_> {
         (self.dataset.name.clone(), self.destination.id())
     }
 
+    /// When its newest snapshot was taken, of those that zam takes on schedule.
+    pub fn last_scheduled(&self, now: UnixTime) -> Option<UnixTime> {
+        tags::last_scheduled(&self.entry.rule.prefix, &self.dataset.snapshots, now)
+    }
+
+    /// Whether the snapshot of the period in which `then` lies is still to come after the `newest`, where zam takes any.
+    fn lacks_that_of(&self, then: UnixTime, newest: Option<UnixTime>, host: &str) -> bool {
+        let (splay, zone) = (share_of_splay(self.entry.splay, host), self.entry.rule.zone.calendar());
+        let bucket = |period: Span, at: UnixTime| period.bucket(at.plus(-splay), zone);
+        let has = |period, newest| bucket(period, newest) == bucket(period, then);
+        self.entry.snapshot_period.is_some_and(|period| newest.is_none_or(|newest| !has(period, newest)))
+    }
+
     /// Where it lies at its destination, if that is known without asking there.
     pub fn path(&self) -> Option<RelPath> {
         self.destination.relative(self.entry, &self.dataset.name)
@@ -152,10 +168,27 @@ pub fn due(shared: &Shared<Send>, item: Item<'_>, now: UnixTime) -> Option<Possi
     // A moment behind the tick of the same period, whose snapshot is to go along.
     let behind = (period.approximate_seconds() / 10).clamp(0, BEHIND);
     let splay = share_of_splay(item.entry.splay, &shared.host) + behind;
-    let last = copy.and_then(|copy| copy.tried);
+    let last = copy.filter(|copy| !came_too_soon(shared, item, copy, now)).and_then(|copy| copy.tried);
     let when = item.entry.run_when.replication.as_ref().map(|when| (when, well(shared, item)));
     let task = Task { splay, when, retry: copy.and_then(|copy| copy.retry), ..Task::every(period, last) };
     Some(next_possible(&task, now, item.entry.rule.zone.calendar(), &shared.machine.borrow().facts()))
+}
+
+/// Whether the last run found nothing yet of the period in which it ran, as it is where both daemons have just started, and now
+/// there is something: with the next run it would come a whole period late.
+fn came_too_soon(shared: &Shared<Send>, item: Item<'_>, copy: &Copy, now: UnixTime) -> bool {
+    let newest = item.last_scheduled(now);
+    copy.tried.is_some_and(|tried| newest > copy.saw && item.lacks_that_of(tried, copy.saw, &shared.host))
+}
+
+/// Whether the snapshot of the present period should come at any moment, and a run may have come too soon for it.
+pub fn is_awaited(shared: &Shared<Send>, item: Item<'_>, now: UnixTime) -> bool {
+    let (Some(period), host) = (item.entry.snapshot_period, &shared.host) else { return false };
+    let tried = shared.common.copies.borrow().get(&item.key()).and_then(|copy| copy.tried);
+    let splay = share_of_splay(item.entry.splay, host);
+    let begun = period.bucket_start(now.plus(-splay), item.entry.rule.zone.calendar()).plus(splay).max(shared.started);
+    let just_now = now.since(begun) < AWAITED && tried.is_none_or(|tried| tried >= begun);
+    just_now && item.lacks_that_of(now, item.last_scheduled(now), host)
 }
 
 /// When a copy last had all that it should have, or was first waited for: what its limit counts from.
@@ -193,6 +226,7 @@ pub fn change(shared: &Shared<Send>, item: Item<'_>, change: impl FnOnce(&mut Co
     let copy = copies.entry(item.key()).or_insert_with(|| Copy {
         status: begun(shared, item),
         tried: None,
+        saw: None,
         retry: None,
         failures: 0,
         clear: false,
@@ -261,3 +295,5 @@ pub fn name_of(place: &Place, path: &str) -> String {
 const RULES: usize = 64;
 /// Seconds behind the start of a period, so that the snapshot that zamd-snap takes then is there.
 const BEHIND: i64 = 5;
+/// For so many seconds it is looked for.
+const AWAITED: i64 = 300;

@@ -2,7 +2,7 @@
 
 use crate::{
     Send,
-    copies::{Item, Key, Table, items, rows},
+    copies::{self, Item, Key, Table, items, rows},
     keep::{self, Errand},
     place::Place,
     ticket::Ticket,
@@ -24,6 +24,8 @@ use zam_zfs::{Lister, Scope, SendDoor, SendStep, Sender};
 
 /// How often an idle pool is looked at, in seconds.
 const AGAIN: i64 = 300;
+/// The same while a snapshot is awaited.
+const SOON: i64 = 20;
 
 /// What is asked of a pool.
 pub enum Wish {
@@ -120,7 +122,9 @@ pub async fn round(keeper: &mut Keeper<Send>, orders: Vec<Order<Send>>) -> Resul
     status.extend(keeper.missing_rows(&config, |entry| keeper.why_missing(entry)));
     status.sort_by(|a, b| a.dataset.cmp(&b.dataset));
     status.dedup_by(|a, b| a.dataset == b.dataset);
-    Ok(Round { rows: status, again: crate::now().plus(AGAIN), tick: None })
+    let now = crate::now();
+    let awaits = items(&config, &table).any(|item| copies::is_awaited(&shared, item, now));
+    Ok(Round { rows: status, again: now.plus(if awaits { SOON } else { AGAIN }), tick: None })
 }
 
 /// Hands an order to the places that it is for.

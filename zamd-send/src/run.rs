@@ -98,6 +98,9 @@ impl Run<'_> {
                 Place::of(item.destination).as_ref() == Some(self.place) && self.wanted.keys.contains(&item.key())
             })
             .collect();
+        for (item, _) in &all {
+            copies::change(self.shared, *item, |copy| copy.saw = item.last_scheduled(now()));
+        }
         for (key, tickets) in &self.wanted.tickets {
             if !all.iter().any(|(item, _)| item.key() == *key) && !self.ended.borrow().contains(key) {
                 tickets.iter().for_each(|ticket| ticket.fail(format!("{} is not there any more", key.0)));

@@ -12,7 +12,7 @@ use zam_policy::{
     config::{Config, Entry},
     notes::DatasetNotes,
     schedule::{Facts, Obstacle, Possible, Task, next_possible, share_of_splay},
-    tags::{self, Maker},
+    tags,
 };
 use zam_protocol::{Tick, snap::SnapStatus};
 use zam_runtime::keeper::{Keeper, Order, Round};
@@ -202,7 +202,7 @@ fn due(
     let paused = of(notes, dataset).paused.is_some().then_some(Obstacle::Paused);
     let facts = Facts { obstacle: paused, ..keeper.shared.machine.borrow().facts() };
     let tried = keeper.memory.tried.get(&dataset.guid).copied();
-    let last = newest(dataset, entry, now).max(tried);
+    let last = tags::last_scheduled(&entry.rule.prefix, &dataset.snapshots, now).max(tried);
     let splay = share_of_splay(entry.splay, &keeper.shared.host);
     let when = entry.run_when.snapshots.as_ref().map(|when| (when, last.unwrap_or(keeper.shared.started)));
     let task = |period| Task { splay, when, ..Task::every(period, last) };
@@ -210,15 +210,6 @@ fn due(
     let last = keeper.memory.looked.get(&dataset.guid).copied();
     let look = entry.prune_period.map(|period| next_possible(&Task::every(period, last), now, zone, &facts));
     Due { snapshot, look }
-}
-
-/// The date of the newest snapshot that zam took on schedule, of those that are not of the future.
-fn newest(dataset: &Dataset, entry: &Entry, now: UnixTime) -> Option<UnixTime> {
-    let made = |tag| match tags::maker(&entry.rule.prefix, tag) {
-        Maker::Schedule(date) => Some(date),
-        _ => None,
-    };
-    dataset.snapshots.iter().rev().filter_map(|snapshot| made(&snapshot.tag)).find(|date| *date <= now)
 }
 
 fn row(
@@ -236,7 +227,7 @@ fn row(
         dataset: dataset.name.clone(),
         kind: Some(dataset.kind),
         entry: entry.source.to_string(),
-        last: newest(dataset, entry, now),
+        last: tags::last_scheduled(&entry.rule.prefix, &dataset.snapshots, now),
         next: next.and_then(Possible::next),
         waits: next.and_then(|next| next.waits(&entry.rule.zone)),
         snapshots: count(dataset.snapshots.len()),

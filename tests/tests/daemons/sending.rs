@@ -128,6 +128,17 @@ fn a_tree_arrives_step_by_step_with_its_bookmarks_and_goes_on_after_the_source_h
 }
 
 #[test]
+fn the_first_snapshot_of_a_period_need_not_wait_for_the_next_run() {
+    let config = CONFIG.replace("\"never\"", "\"1h\"").replace("replication-period = \"1s\"", "");
+    let mut world = both(POOLS, &config);
+    wait_for("a run that finds nothing", || says(&world, "tank/home", "\"idle\""));
+    world.start("snap");
+    wait_for("a tick", || !world.dataset("tank/home").snapshots.is_empty());
+    let first = world.dataset("tank/home").snapshots[0].tag.to_string();
+    wait_for("it arrives", || has(&world, &copy_of("tank/home"), &first));
+}
+
+#[test]
 fn only_what_the_replica_would_keep_is_sent() {
     let config =
         CONFIG.replace("windows = [ { period = \"1s\" } ]", "windows = [ { max-age = \"30d\", period = \"1d\" } ]");

@@ -8,11 +8,7 @@ use crate::{
 };
 use std::collections::BTreeMap;
 use zam_names::{Dataset, DatasetName, HOLD_TAG};
-use zam_policy::{
-    assess::Assessment,
-    config::Entry,
-    tags::{self, Maker},
-};
+use zam_policy::{assess::Assessment, config::Entry, tags};
 use zam_protocol::snap::SnapStatus;
 
 /// What zamd-snap would say of the managed datasets, as far as a listing tells.
@@ -38,17 +34,12 @@ pub(super) fn rows(session: &Session) -> Result<BTreeMap<DatasetName, SnapStatus
 fn row(dataset: &Dataset, entry: &Entry, session: &Session) -> SnapStatus {
     let (notes, _) = Remembered::default().both(entry);
     let seen = Assessment::new(dataset, entry, &notes, session.now);
-    let scheduled =
-        dataset.snapshots.iter().filter_map(|snapshot| match tags::maker(&entry.rule.prefix, &snapshot.tag) {
-            Maker::Schedule(date) => Some(date),
-            Maker::Request(_) | Maker::Other => None,
-        });
     let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
     SnapStatus {
         dataset: dataset.name.clone(),
         kind: Some(dataset.kind),
         entry: entry.source.to_string(),
-        last: scheduled.max(),
+        last: tags::last_scheduled(&entry.rule.prefix, &dataset.snapshots, session.now),
         next: None,
         waits: None,
         snapshots: count(dataset.snapshots.len()),
