@@ -2,6 +2,11 @@
 
 use crate::world::{World, all_held, wait_for};
 use serde_json::Value;
+use std::{
+    io::{Read, Write},
+    os::{fd::OwnedFd, unix::net::UnixStream},
+    process::Command,
+};
 use zam_names::{Dataset, Guid};
 
 /// A source with a tree and a volume, and two replicas: one behind an ssh, one on this host.
@@ -179,8 +184,8 @@ fn what_is_cut_goes_on_where_it_was_cut() {
     wait_for("it", || has(&world, &copy_of("tank/home"), &tag));
 }
 
-#[test]
-fn a_stale_partial_receive_is_thrown_away_first() {
+/// A replica at which the first stream of `tank/home` was cut, and the snapshot that it was of. zamd-recv runs on.
+fn with_a_cut_stream() -> (World, String) {
     let mut world = World::new(POOLS, CONFIG);
     world.admin("write 5000000 tank/home");
     world.ssh("dd bs=64k count=1000000 iflag=count_bytes status=none | receive");
@@ -189,6 +194,56 @@ fn a_stale_partial_receive_is_thrown_away_first() {
     world.start("send");
     wait_for("a cut", || world.log("recv").contains("the stream was cut"));
     world.end("send", "-TERM");
+    (world, tag)
+}
+
+/// R-UNIT-6: what clears is no way around the wall of files. Its pools are a link here, which leads elsewhere once it runs.
+#[test]
+fn what_clears_writes_nowhere_but_to_its_pools() {
+    let (mut world, _) = with_a_cut_stream();
+    world.end("recv", "-TERM");
+    if world.log("recv").contains("Landlock is not to be had") {
+        eprintln!("SKIPPED: this kernel has no Landlock");
+        return;
+    }
+    let (pools, own, other) = (world.path("pools"), world.path("own"), world.path("other"));
+    std::fs::rename(&pools, &other).unwrap();
+    assert!(Command::new("cp").arg("-r").args([&other, &own]).status().unwrap().success());
+    let lead_to = |folder| {
+        let _ = std::fs::remove_file(&pools);
+        std::os::unix::fs::symlink(folder, &pools).unwrap();
+    };
+    lead_to(&own);
+    let (mut ours, theirs) = UnixStream::pair().unwrap();
+    let mut clearer = world.command("zamd-recv");
+    let mut clearer = clearer.args(["task", "\"clearer\""]).stdin(OwnedFd::from(theirs)).spawn().unwrap();
+    // A frame has its length before it, and the answer begins with which of the two it is.
+    let mut clears = |dataset: &str| {
+        let length = u8::try_from(dataset.len()).unwrap();
+        ours.write_all(&[&[0, 0, 0, length + 1, length], dataset.as_bytes()].concat()).unwrap();
+        let mut head = [0; 4];
+        ours.read_exact(&mut head).unwrap();
+        let mut answer = vec![0; u32::from_be_bytes(head).try_into().unwrap()];
+        ours.read_exact(&mut answer).unwrap();
+        answer[0] == 0
+    };
+    let copy = copy_of("tank/home");
+    assert!(clears("nas/zam/olympus/nothing"), "its walls are up by now, and nothing is clear already");
+    lead_to(&other);
+    assert!(!clears(&copy) && there(&world, &copy).is_some());
+    let task = format!("{{\"clear\":\"{copy}\"}}");
+    assert!(world.command("zamd-recv").args(["task", &task]).status().unwrap().success(), "control: without the wall");
+    assert!(there(&world, &copy).is_none());
+    lead_to(&own);
+    assert!(there(&world, &copy).is_some());
+    assert!(clears(&copy) && there(&world, &copy).is_none(), "control: on its own pools");
+    drop(ours);
+    clearer.wait().unwrap();
+}
+
+#[test]
+fn a_stale_partial_receive_is_thrown_away_first() {
+    let (mut world, tag) = with_a_cut_stream();
     world.admin(&format!("destroy tank/home@{tag}"));
     let next = take(&world, &["tank/home"], 0);
     world.ssh("receive");

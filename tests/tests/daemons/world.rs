@@ -150,7 +150,7 @@ impl World {
         self.daemons.remove(place).1.wait().unwrap().success()
     }
 
-    fn command(&self, program: &str) -> Command {
+    pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new(built(program));
         command.arg("--config").arg(self.path("zam.toml")).arg("--runtime-dir").arg(self.path("run"));
         command.arg("--simulate").arg(self.path("pools")).env_remove("ZAM_LOG").env("TZ", "UTC");
