@@ -31,19 +31,19 @@ pub(super) fn run_when(
         out.error_with(thinning.at, "thinning waits for nothing: what is late with it fills the pool", help);
     }
     schema::refuse_unknown(&table, schema::RUN_WHEN, out);
-    if let Some(item) = table.get("snapshots").and_then(|node| block(node, "conditions", out)?.item("reachable")) {
-        out.error_with(item.at, "a snapshot needs no replica to answer", "`reachable` is for `replication`");
-    }
     Some(RunWhen {
-        snapshots: read(&table, "snapshots", out, |node, out| when(node, snapshots, out)),
-        replication: read(&table, "replication", out, |node, out| when(node, replication, out)),
+        snapshots: read(&table, "snapshots", out, |node, out| when(node, snapshots, false, out)),
+        replication: read(&table, "replication", out, |node, out| when(node, replication, true, out)),
     })
 }
 
 /// Nothing to wait for is no condition.
-fn when(node: &Node, every: Option<Span>, out: &mut Findings<'_>) -> Option<When> {
+fn when(node: &Node, every: Option<Span>, sends: bool, out: &mut Findings<'_>) -> Option<When> {
     let table = block(node, "conditions, such as { idle = \"5m\", between = \"22:00-06:00\" }", out)?;
     schema::refuse_unknown(table, schema::CONDITIONS, out);
+    if let (false, Some(item)) = (sends, table.item("reachable")) {
+        out.error_with(item.at, "a snapshot needs no replica to answer", "`reachable` is for `replication`");
+    }
     let flag = |key, out: &mut Findings<'_>| read(table, key, out, flag).unwrap_or(false);
     let when = When {
         idle: read(table, "idle", out, span),
