@@ -19,7 +19,7 @@ use tokio::{
 };
 use zam_names::{DatasetName, PoolName, SnapTag};
 use zam_policy::config::{Hook, OnFailure};
-use zam_protocol::snap::SnapshotOrder;
+use zam_protocol::{JobId, snap::SnapshotOrder};
 use zam_runtime::keeper::{Order, Shared};
 
 /// What the daemon knows of hooks while it runs.
@@ -99,13 +99,14 @@ pub fn begin(shared: &Rc<Shared<Snap>>, pool: PoolName, hook: Hook, datasets: Ve
 /// For somebody who asked: runs the hooks side by side, and then goes on with the order.
 pub fn begin_asked(
     shared: &Rc<Shared<Snap>>,
-    order: &Order<Snap>,
+    job: JobId,
+    uid: u32,
     asked: SnapshotOrder,
     tag: SnapTag,
     hooks: Vec<(Hook, Vec<DatasetName>)>,
     others: Vec<(DatasetName, bool)>,
 ) {
-    let (shared, job, uid) = (Rc::clone(shared), order.job, order.uid);
+    let shared = Rc::clone(shared);
     tokio::task::spawn_local(async move {
         let all = hooks.into_iter().map(|(hook, datasets)| before(&shared, hook, datasets, &tag));
         let ready = futures::future::join_all(all).await;

@@ -14,7 +14,7 @@ use zam_policy::{
     tags::{self, Maker},
 };
 use zam_protocol::{
-    EndOrder, Reach,
+    EndOrder, JobId, Reach,
     snap::{KeepOrder, SnapshotOrder, Unhold, UnholdOrder},
 };
 use zam_runtime::keeper::{Keeper, Order};
@@ -46,39 +46,30 @@ pub struct Asked {
 pub async fn serve(keeper: &mut Keeper<Snap>, orders: &mut Vec<Order<Snap>>, now: UnixTime) -> Result<Asked, String> {
     let mut asked = Asked::default();
     let mut open = Vec::new();
-    for order in std::mem::take(orders) {
-        let order = match order {
-            Order { what: Wish::Hooked(hooked), job, uid } => {
-                asked.changed = true;
-                let done = take_hooked(keeper, uid, hooked, now).await;
-                keeper.shared.end(job, done);
-                continue;
-            }
-            order => order,
-        };
-        let done = match &order.what {
-            Wish::Snapshot(wish) => match snapshot(keeper, &order, wish, now).await {
+    for Order { job, uid, what } in std::mem::take(orders) {
+        let done = match what {
+            Wish::Snapshot(wish) => match snapshot(keeper, job, uid, &wish, now).await {
                 Ok(None) => continue,
                 Ok(Some(lines)) => Ok(lines),
                 Err(why) => Err(why),
             },
-            Wish::Hooked(_) => continue,
-            Wish::Keep(wish) => keep(keeper, order.uid, wish, now).await,
-            Wish::Unkeep(name) => unkeep(keeper, order.uid, name).await,
+            Wish::Hooked(hooked) => take_hooked(keeper, uid, hooked, now).await,
+            Wish::Keep(wish) => keep(keeper, uid, &wish, now).await,
+            Wish::Unkeep(name) => unkeep(keeper, uid, &name).await,
             Wish::Expire(target) => {
                 asked.release_now = true;
-                expire(keeper, target, now)
+                expire(keeper, &target, now)
             }
-            Wish::SetEnd(wish) => set_end(keeper, wish),
-            Wish::Unhold(wish) => unhold(keeper, order.uid, wish, now).await,
-            Wish::Release(_) => {
+            Wish::SetEnd(wish) => set_end(keeper, &wish),
+            Wish::Unhold(wish) => unhold(keeper, uid, &wish, now).await,
+            what @ Wish::Release(_) => {
                 asked.release_now = true;
-                open.push(order);
+                open.push(Order { job, uid, what });
                 continue;
             }
         };
         asked.changed = true;
-        keeper.shared.end(order.job, done);
+        keeper.shared.end(job, done);
     }
     *orders = open;
     Ok(asked)
@@ -102,7 +93,8 @@ pub fn finish(keeper: &Keeper<Snap>, orders: Vec<Order<Snap>>, released: &[Targe
 /// None: hooks are run first, and the order comes back.
 async fn snapshot(
     keeper: &mut Keeper<Snap>,
-    order: &Order<Snap>,
+    job: JobId,
+    uid: u32,
     wish: &SnapshotOrder,
     now: UnixTime,
 ) -> Result<Option<Vec<String>>, String> {
@@ -142,11 +134,11 @@ async fn snapshot(
         return Err(format!("{} is not there, or no entry covers it", wish.dataset));
     }
     if !hooks.is_empty() {
-        hook::begin_asked(&keeper.shared, order, wish.clone(), tag, hooks, datasets);
+        hook::begin_asked(&keeper.shared, job, uid, wish.clone(), tag, hooks, datasets);
         return Ok(None);
     }
     let hooked = Hooked { tag, ready: Vec::new(), others: datasets, asked: Some(wish.clone()) };
-    take_hooked(keeper, order.uid, hooked, now).await.map(Some)
+    take_hooked(keeper, uid, hooked, now).await.map(Some)
 }
 
 /// Takes what hooks have been run for, and what needs none; after that the hooks have their end.
