@@ -23,7 +23,7 @@ prune-period = "10s"
 destinations = [{ remote-host = "olympus" }]
 TOML
 copy=nas/zam/lab/tank/data
-for role in snap prune send recv; do ok "zamd-$role runs" wait_for 60 systemctl is-active zamd-$role; done
+for role in snap prune send recv; do ok "zamd-$role runs" wait_for 180 systemctl is-active zamd-$role; done
 ok "what was printed is all that is needed" zamctl grant --check
 lab_try zamctl grant --check --replica
 assert_match "and which guarantee holds" "$(zfs_at_least 2.3 && echo append-only by the kernel || echo append-only by holds)" "$LAB_OUTPUT"
@@ -35,7 +35,7 @@ ok "control: nothing is there yet" gone $copy
 ok "all are sent" zamctl replicate --wait
 note "${LAB_OUTPUT//$'\n'/$'\n'   | }"
 for below in '' /sub /vol; do alike "tank/data$below" tank/data$below $copy$below; done
-ok "the status has nothing against it" wait_for 60 copy_is tank/data '"state":"idle"'
+ok "the status has nothing against it" wait_for 180 copy_is tank/data '"state":"idle"'
 assert_eq "no lag" 0 "$(copy tank/data .lag_snapshots)"
 note "$(zamctl status | sed '1!s/^/   | /')"
 assert_eq "nothing of it is mounted" "" "$(grep '^nas' /proc/mounts || true)"

@@ -104,6 +104,8 @@ fn a_bad_config_is_refused_and_the_old_one_stays() {
     world.wait_for_a_tick("tank/home");
     // Positive control: a good one is taken.
     world.configure(&QUICK.replace("exclude = [\"cache\"]", ""));
+    let check = world.say(&["check"]);
+    assert!(check.contains("zamd-snap still runs by") && check.contains("suorce"), "{check}");
     world.signal("snap", "-HUP");
     wait_for("a snapshot of what was excluded", || world.count("tank/cache") > 0);
 }

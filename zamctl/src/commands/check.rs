@@ -77,20 +77,23 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Failure> {
         text += &format!(", with {}", count(loaded.warnings.len(), "warning"));
     }
     out::print(&(text + "\n"))?;
-    for role in not_loaded_yet(session) {
+    for (role, refused) in not_loaded_yet(session) {
+        let refused = refused.map_or_else(String::new, |why| format!(" (what it found last it refused: {why})"));
         out::remark(&format!(
-            "{role} still runs by what it loaded before: `systemctl reload {role}` makes it load this"
+            "{role} still runs by what it loaded before{refused}: `systemctl reload {role}` makes it load this"
         ));
     }
     Ok(Outcome::Fine)
 }
 
-/// The daemons that run, and run by an older config than the one that was checked.
-pub fn not_loaded_yet(session: &Session) -> Vec<Role> {
+/// The daemons that run, and run by an older config than the one that was checked, each with why it refused what it found last,
+/// if it did.
+pub fn not_loaded_yet(session: &Session) -> Vec<(Role, Option<String>)> {
     let Ok(doors) = Doors::new(session) else { return Vec::new() };
     let Some(written) = config::written(&session.globals.config) else { return Vec::new() };
     let absolute = |path: &Path| path.canonicalize().ok();
     let this = absolute(&session.globals.config);
     let older = |hello: &Hello| hello.config.loaded < written && absolute(Path::new(&hello.config.file)) == this;
-    doors.hellos().iter().filter(|hello| older(hello)).map(|hello| hello.role).collect()
+    let those = doors.hellos().into_iter().filter(older);
+    those.map(|hello| (hello.role, hello.config.problem)).collect()
 }

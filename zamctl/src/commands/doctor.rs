@@ -185,8 +185,9 @@ fn read_config(session: &Session, report: &mut Report) -> Option<Loaded> {
                     [edit(&warning.0.place)],
                 );
             }
-            for role in check::not_loaded_yet(session) {
-                let text = "it still runs by an older config than the one that is there";
+            for (role, refused) in check::not_loaded_yet(session) {
+                let refused = refused.map_or_else(String::new, |why| format!("; what it found last it refused: {why}"));
+                let text = format!("it still runs by an older config than the one that is there{refused}");
                 report.add(Level::Warning, "reload", role, text, [format!("systemctl reload {role}")]);
             }
             Some(loaded)
