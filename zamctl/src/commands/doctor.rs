@@ -22,7 +22,7 @@ use zam_policy::config::Place;
 
 /// Look for what the installation lacks, and print the commands that mend it
 ///
-/// Looks at the config, the users, folders, units and doors, the grants, ssh on both of its ends, the clock, the release of
+/// Looks at the config, the users, folders, units, doors and hooks, the grants, ssh on both of its ends, the clock, the release of
 /// OpenZFS, the pools' room, and at the snapshots and their holds. Runs nothing; what it prints is for you to read and for a root
 /// shell. What cannot be looked at is named, and is nothing wrong; as root all of it can. Ends with exit code 3 if there is
 /// something to mend. With simulated pools it looks at these, and not at this machine.

@@ -73,6 +73,8 @@ impl Fake {
             fake.apply(&format!("systemctl enable --now {role}"));
         }
         fake.apply("systemctl enable --now zam-hook@db.socket");
+        fake.apply("${EDITOR:-vi} /etc/zam/hooks/db");
+        fake.apply("chmod 755 /etc/zam/hooks/db");
         fake.apply("systemctl mask user@106.service");
         for line in ["zamctl ssh --print olympus | sh", "zamctl ssh --print --from laptop --key laptop.pub | sh"] {
             fake.apply(line);
@@ -125,6 +127,7 @@ impl Fake {
             ["install", "-D", "-m", "0644", "/usr/share/doc/zam/examples/sshd-zam.conf", path] => {
                 self.write(path, DROP_IN)
             }
+            ["${EDITOR:-vi}", path] => self.write(path, "#!/bin/sh\n"),
             ["chmod", bits, path] => self.change(path, |stat, _| stat.mode = mode(bits)),
             ["chown", owner, path] => {
                 let (owner, group) = owner.split_once(':').unwrap();
@@ -256,6 +259,10 @@ const CASES: &[Case] = &[
     (|fake| fake.unit("zamd-watch.service", ["loaded", "enabled", "failed"]), "unit", "zamd-watch.service"),
     (|fake| fake.unit("zamd-send.service", ["loaded", "disabled", "active"]), "unit", "zamd-send.service"),
     (|fake| fake.unit("zam-hook@db.socket", ["loaded", "disabled", "inactive"]), "unit", "zam-hook@db.socket"),
+    (|fake| fake.remove("/etc/zam/hooks/db"), "hook", "/etc/zam/hooks/db"),
+    (|fake| fake.change("/etc/zam/hooks/db", |stat, _| stat.mode = 0o644), "hook", "/etc/zam/hooks/db"),
+    (|fake| fake.change("/etc/zam/hooks/db", |stat, _| stat.mode = 0o775), "hook", "/etc/zam/hooks/db"),
+    (|fake| fake.change("/etc/zam/hooks/db", |stat, _| stat.uid = 109), "hook", "/etc/zam/hooks/db"),
     (|fake| fake.unit("user@106.service", ["loaded", "static", "inactive"]), "unit", "user@106.service"),
     (|fake| fake.remove("/run/zam/recv/peer.sock"), "door", "/run/zam/recv/peer.sock"),
     (
@@ -447,6 +454,14 @@ fn a_hold_on_what_zam_neither_made_nor_adopted_has_no_owner() {
         ("hold-without-owner", &["zfs release zam tank/home@mine".to_owned()][..])
     );
     assert_eq!(newest, Some(UnixTime(NEWEST)));
+    let off = "[[managed-datasets]]\nsource = \"tank/home\"\nkeep = { hourly = 1 }\nenabled = false";
+    let out = "[[managed-datasets]]\nsource = \"tank\"\nkeep = { hourly = 1 }\nrecursive = true\nexclude = [\"home\"]";
+    for (text, why) in [(off, "is switched off"), (out, "left out by `exclude`")] {
+        let config = policy::load(&[("zam.toml".to_owned(), text.to_owned())], &Zone::utc()).unwrap().0;
+        let mut report = Report::default();
+        pools::holds(&config, &dataset, &Remembered::default(), UnixTime(NEWEST + 100), &mut report);
+        assert!(report.findings[0].text.starts_with("zam holds 3 snapshots") && report.findings[0].text.contains(why));
+    }
     // Without zamd-snap's word it may be one that somebody asked for by that name.
     assert_eq!(look(None).0, []);
 }

@@ -26,6 +26,7 @@ pub fn look(host: &dyn Host, config: Option<&Config>, session: &Session, report:
     folders(host, &accounts, report);
     if let Some(config) = config {
         let running = units(host, config, &accounts, report);
+        hooks(host, config, report);
         doors(host, &accounts, &running, &session.globals.runtime_dir, report);
     }
 }
@@ -114,10 +115,9 @@ pub fn needed(config: &Config) -> impl Iterator<Item = Role> {
 /// Says which of them run.
 fn units(host: &dyn Host, config: &Config, accounts: &Accounts, report: &mut Report) -> Vec<Role> {
     let daemons = needed(config).map(|role| (format!("{role}.service"), role.to_string(), Some(role)));
-    let hooks = config.entries.iter().filter(|entry| entry.enabled).filter_map(|entry| entry.hook.as_ref());
-    let hooks: BTreeSet<String> = hooks.map(|hook| format!("zam-hook@{}.socket", hook.name)).collect();
+    let sockets = hook_names(config).into_iter().map(|name| format!("zam-hook@{name}.socket"));
     let needed: Vec<(String, String, Option<Role>)> =
-        daemons.chain(hooks.into_iter().map(|socket| (socket.clone(), socket, None))).collect();
+        daemons.chain(sockets.map(|socket| (socket.clone(), socket, None))).collect();
     let mut names: Vec<&str> = needed.iter().map(|(name, ..)| name.as_str()).collect();
     // Who comes in by ssh has no user manager.
     let manager = accounts.uid("zam-ssh").map(|uid| format!("user@{uid}.service"));
@@ -170,6 +170,33 @@ fn units(host: &dyn Host, config: &Config, accounts: &Accounts, report: &mut Rep
     }
     report.checked.push(count(needed.len(), "unit"));
     running
+}
+
+fn hook_names(config: &Config) -> BTreeSet<&str> {
+    let hooks = config.entries.iter().filter(|entry| entry.enabled).filter_map(|entry| entry.hook.as_ref());
+    hooks.map(|hook| hook.name.as_str()).collect()
+}
+
+/// The programs that run around snapshots.
+fn hooks(host: &dyn Host, config: &Config, report: &mut Report) {
+    for path in hook_names(config).into_iter().map(|name| format!("/etc/zam/hooks/{name}")) {
+        let (text, mend) = match report.seen(&path, host.stat(Path::new(&path))) {
+            None => continue,
+            Some(Seen::Missing) => {
+                let text = "the config has it run around snapshots, and it is not there";
+                (text, vec![format!("${{EDITOR:-vi}} {path}"), format!("chmod 755 {path}")])
+            }
+            Some(Seen::There(stat)) if stat.uid != 0 || stat.mode & 0o022 != 0 => {
+                let text = "others than root can change what runs with the rights of its unit's user";
+                (text, vec![format!("chown root:root {path}"), format!("chmod 755 {path}")])
+            }
+            Some(Seen::There(stat)) if stat.mode & 0o111 == 0 => {
+                ("nobody can run it", vec![format!("chmod 755 {path}")])
+            }
+            Some(Seen::There(_)) => continue,
+        };
+        report.add(Broken, "hook", &path, text, mend);
+    }
 }
 
 /// The sockets of those that run.

@@ -184,9 +184,17 @@ pub fn holds(
             report.add(Warning, "hold-without-owner", &dataset.name, text, in_batches("zfs release zam", &names));
         }
     };
-    let Match::Entry(entry) = config.entry_for(&dataset.name, dataset.kind) else {
-        stray(named(true, &|_| true), "and no entry covers the dataset");
-        return None;
+    let entry = match config.entry_for(&dataset.name, dataset.kind) {
+        Match::Entry(entry) => entry,
+        not => {
+            let why = match not {
+                Match::Disabled(_) => "and the dataset's entry is switched off",
+                Match::Excluded { .. } => "and the dataset is left out by `exclude`",
+                _ => "and no entry covers the dataset",
+            };
+            stray(named(true, &|_| true), why);
+            return None;
+        }
     };
     let (notes, _) = remembered.both(entry);
     let seen = Assessment::new(dataset, entry, &notes, now);
