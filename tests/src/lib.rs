@@ -6,6 +6,7 @@ pub mod sink;
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 /// The top of the checkout.
@@ -34,6 +35,18 @@ pub fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
     }
     found.sort();
     found
+}
+
+/// Makes a shell script. It is put there by another process: what this one has open for writing every program that another
+/// test starts meanwhile has open too, for a moment, and for so long it cannot be run ("text file busy").
+///
+/// # Panics
+/// If it cannot be made.
+pub fn script(path: &Path, text: &str) {
+    let plain = path.with_extension("text");
+    let made = fs::write(&plain, format!("#!/bin/sh\n{text}\n"))
+        .and_then(|()| Command::new("install").args(["-m", "755"]).arg(&plain).arg(path).status());
+    assert!(made.is_ok_and(|status| status.success()), "{} cannot be made", path.display());
 }
 
 /// A program of this workspace, which `cargo build --workspace --bins` puts beside the tests.

@@ -380,8 +380,7 @@ fn an_upgrade_goes_on_whatever_zam_says_to_the_hook_of_apt() {
     let run = |stub: Option<&str>| {
         if let Some(stub) = stub {
             let path = folder.path().join("zamctl");
-            fs::write(&path, format!("#!/bin/sh\n{stub}\n")).unwrap();
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+            zam_tests::script(&path, stub);
         }
         let path = format!("{}:/usr/bin:/bin", folder.path().display());
         let output = Command::new("sh").args(["-c", hook]).env("PATH", path).output().unwrap();

@@ -63,11 +63,12 @@ impl Place {
     /// The hook `name` of the package, and its socket.
     fn hook(&self, name: &str, env: &[(&str, &Path)]) -> (Running, PathBuf) {
         let program = self.path("hook");
-        fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/examples/hooks").join(name), &program)
-            .unwrap();
-        // From where everybody may run it.
+        // From where everybody may run it; by another process, since what this one had open for writing, what other tests start
+        // would have open for a moment too.
+        let copy = |from: &Path, to: &Path| assert!(Command::new("cp").arg(from).arg(to).status().unwrap().success());
+        copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/examples/hooks").join(name), &program);
         let ours = self.path("zam-hook");
-        fs::copy(env!("CARGO_BIN_EXE_zam-hook"), &ours).unwrap();
+        copy(Path::new(env!("CARGO_BIN_EXE_zam-hook")), &ours);
         let peer = nix::unistd::User::from_uid(nix::unistd::geteuid()).unwrap().unwrap().name;
         let socket = self.path("hook.sock");
         let mut server = self.run(&ours, env);

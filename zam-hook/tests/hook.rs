@@ -4,7 +4,7 @@
 use std::{
     fs,
     io::{BufRead, BufReader, Write},
-    os::unix::{fs::PermissionsExt, net::UnixStream},
+    os::unix::net::UnixStream,
     path::PathBuf,
     process::{Child, Command},
     thread::sleep,
@@ -23,8 +23,10 @@ impl Hook {
         let folder = tempfile::tempdir().unwrap();
         let program = folder.path().join("program");
         let log = folder.path().join("log");
-        fs::write(&program, format!("#!/bin/sh\nlog={}\n{script}", log.display())).unwrap();
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        // By another process: what this one had open for writing, what other tests start would have open for a moment too.
+        let text = folder.path().join("text");
+        fs::write(&text, format!("#!/bin/sh\nlog={}\n{script}", log.display())).unwrap();
+        assert!(Command::new("install").args(["-m", "755"]).arg(&text).arg(&program).status().unwrap().success());
         let socket = folder.path().join("sock");
         let mut server = Command::new(env!("CARGO_BIN_EXE_zam-hook"));
         let server = server.args(["--peer", peer, "--listen"]).arg(&socket).arg(&program).spawn().unwrap();

@@ -4,7 +4,7 @@
 use crate::house::{Seen, open, serve, strangers, this_binary};
 use nix::unistd::geteuid;
 use pretty_assertions::assert_eq;
-use std::{collections::BTreeMap, os::unix::fs::PermissionsExt, path::Path};
+use std::{collections::BTreeMap, path::Path};
 use tarpc::client::{self, RpcError};
 use tokio_util::codec::Framed;
 use zam_names::{Guid, Target};
@@ -161,8 +161,9 @@ fn outcome(answer: &Result<SnapResponse, RpcError>) -> &'static str {
 async fn ask_everything_as(uid: u32, socket: &Path) -> BTreeMap<String, &'static str> {
     // Where that user can read it: a build folder may be anywhere.
     let program = socket.with_file_name("client");
-    std::fs::copy(this_binary(), &program).unwrap();
-    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    // By another process: what this one had open for writing, what other tests start would have open for a moment too.
+    let copied = std::process::Command::new("install").args(["-m", "755"]).arg(this_binary()).arg(&program).status();
+    assert!(copied.unwrap().success());
     let child = tokio::process::Command::new(&program)
         .args(["--exact", "permission::child_asks_everything", "--ignored", "--nocapture"])
         .env("ZAM_TEST_SOCKET", socket)

@@ -4,7 +4,6 @@ use std::{
     fs,
     io::{Read, Write},
     net::{TcpListener, TcpStream},
-    os::unix::fs::PermissionsExt,
     path::PathBuf,
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
@@ -203,8 +202,7 @@ fn the_beginning_and_the_end_go_out_by_mail_webhook_and_program_and_the_ping_sta
     let mut world = World::new(TREE, QUICK);
     let program = world.path("tell");
     // Behind zamd-watch's walls it writes where that one does.
-    fs::write(&program, format!("#!/bin/sh\ncat >>{}\necho >>{0}\n", world.path("run/watch/told").display())).unwrap();
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    zam_tests::script(&program, &format!("cat >>{}\necho >>{0}", world.path("run/watch/told").display()));
     fs::create_dir(world.path("credentials")).unwrap();
     fs::write(world.path("credentials/zam_ping"), format!("http://127.0.0.1:{web_port}/ping/secret\n")).unwrap();
     world.configure(&format!(

@@ -98,27 +98,22 @@ impl World {
     /// What zamd-send takes for ssh: a shell script. `receive` in it starts zam-receive for the host that is called, and `$own`
     /// is a folder that it may write to, behind zamd-send's walls.
     pub fn ssh(&self, script: &str) {
-        use std::os::unix::fs::PermissionsExt;
-        let path = self.path("ssh");
         let (receive, run) = (built("zam-receive"), self.path("run"));
         let head = format!(
-            "#!/bin/sh\nfor host; do :; done\nown={run}/send\nreceive() {{ exec {} --client host --root nas/zam/$host --stderr --runtime-dir {run} 2>>$own/receive.log; }}\n",
+            "for host; do :; done\nown={run}/send\nreceive() {{ exec {} --client host --root nas/zam/$host --stderr --runtime-dir {run} 2>>$own/receive.log; }}\n",
             receive.display(),
             run = run.display(),
         );
         // As a whole: a script that is being written cannot be run.
-        fs::write(self.path("ssh.new"), head + script).unwrap();
-        fs::set_permissions(self.path("ssh.new"), fs::Permissions::from_mode(0o755)).unwrap();
-        fs::rename(self.path("ssh.new"), path).unwrap();
+        zam_tests::script(&self.path("ssh.new"), &(head + script));
+        fs::rename(self.path("ssh.new"), self.path("ssh")).unwrap();
     }
 
     /// zam-hook with a shell script as the program `db`, in which `$own` is a folder; without systemd and its box.
     pub fn hook(&mut self, script: &str) {
-        use std::os::unix::fs::PermissionsExt;
         let (program, socket) = (self.path("db"), self.path("run/hook/db.sock"));
         fs::create_dir_all(self.path("run/hook")).unwrap();
-        fs::write(&program, format!("#!/bin/sh\nown={}\n{script}", self.path("").display())).unwrap();
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        zam_tests::script(&program, &format!("own={}\n{script}", self.path("").display()));
         let me = Command::new("id").arg("-un").output().unwrap();
         let mut command = Command::new(built("zam-hook"));
         command.args(["--peer", String::from_utf8_lossy(&me.stdout).trim(), "--listen"]).arg(&socket).arg(&program);
