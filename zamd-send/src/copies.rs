@@ -135,8 +135,8 @@ impl Item<'_> {
     fn lacks_that_of(&self, then: UnixTime, newest: Option<UnixTime>, host: &str) -> bool {
         let (splay, zone) = (share_of_splay(self.entry.splay, host), self.entry.rule.zone.calendar());
         let bucket = |period: Span, at: UnixTime| period.bucket(at.plus(-splay), zone);
-        let has = |period, newest| bucket(period, newest) == bucket(period, then);
-        self.entry.snapshot_period.is_some_and(|period| newest.is_none_or(|newest| !has(period, newest)))
+        let lacks = |period| newest.is_none_or(|newest| bucket(period, newest) != bucket(period, then));
+        self.entry.snapshot_period.is_some_and(lacks)
     }
 
     /// Where it lies at its destination, if that is known without asking there.
@@ -181,14 +181,11 @@ fn came_too_soon(shared: &Shared<Send>, item: Item<'_>, copy: &Copy, now: UnixTi
     copy.tried.is_some_and(|tried| newest > copy.saw && item.lacks_that_of(tried, copy.saw, &shared.host))
 }
 
-/// Whether the snapshot of the present period should come at any moment, and a run may have come too soon for it.
+/// Whether the snapshot of the present period should come at any moment, for a run that was just now and came too soon for it.
 pub fn is_awaited(shared: &Shared<Send>, item: Item<'_>, now: UnixTime) -> bool {
-    let (Some(period), host) = (item.entry.snapshot_period, &shared.host) else { return false };
     let tried = shared.common.copies.borrow().get(&item.key()).and_then(|copy| copy.tried);
-    let splay = share_of_splay(item.entry.splay, host);
-    let begun = period.bucket_start(now.plus(-splay), item.entry.rule.zone.calendar()).plus(splay).max(shared.started);
-    let just_now = now.since(begun) < AWAITED && tried.is_none_or(|tried| tried >= begun);
-    just_now && item.lacks_that_of(now, item.last_scheduled(now), host)
+    now.since(tried.unwrap_or(shared.started)) < AWAITED
+        && item.lacks_that_of(now, item.last_scheduled(now), &shared.host)
 }
 
 /// When a copy last had all that it should have, or was first waited for: what its limit counts from.
@@ -295,5 +292,5 @@ pub fn name_of(place: &Place, path: &str) -> String {
 const RULES: usize = 64;
 /// Seconds behind the start of a period, so that the snapshot that zamd-snap takes then is there.
 const BEHIND: i64 = 5;
-/// For so many seconds it is looked for.
+/// So many seconds after a run that came too soon its snapshot is looked for.
 const AWAITED: i64 = 300;

@@ -128,6 +128,9 @@ impl Fake {
                 self.write(path, DROP_IN)
             }
             ["${EDITOR:-vi}", path] => self.write(path, "#!/bin/sh\n"),
+            ["chmod", "go-w", path] => self.change(path, |stat, _| stat.mode &= !0o022),
+            ["chmod", "+x", path] => self.change(path, |stat, _| stat.mode |= 0o111),
+            ["chown", "root", path] => self.change(path, |stat, _| stat.uid = 0),
             ["chmod", bits, path] => self.change(path, |stat, _| stat.mode = mode(bits)),
             ["chown", owner, path] => {
                 let (owner, group) = owner.split_once(':').unwrap();

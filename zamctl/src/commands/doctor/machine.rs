@@ -188,10 +188,11 @@ fn hooks(host: &dyn Host, config: &Config, report: &mut Report) {
             }
             Some(Seen::There(stat)) if stat.uid != 0 || stat.mode & 0o022 != 0 => {
                 let text = "others than root can change what runs with the rights of its unit's user";
-                (text, vec![format!("chown root:root {path}"), format!("chmod 755 {path}")])
+                // Whoever may read it still may, and nobody else.
+                (text, vec![format!("chown root {path}"), format!("chmod go-w {path}")])
             }
             Some(Seen::There(stat)) if stat.mode & 0o111 == 0 => {
-                ("nobody can run it", vec![format!("chmod 755 {path}")])
+                ("nobody can run it", vec![format!("chmod +x {path}")])
             }
             Some(Seen::There(_)) => continue,
         };

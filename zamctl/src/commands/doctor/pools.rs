@@ -186,8 +186,8 @@ pub fn holds(
     };
     let entry = match config.entry_for(&dataset.name, dataset.kind) {
         Match::Entry(entry) => entry,
-        not => {
-            let why = match not {
+        other => {
+            let why = match other {
                 Match::Disabled(_) => "and the dataset's entry is switched off",
                 Match::Excluded { .. } => "and the dataset is left out by `exclude`",
                 _ => "and no entry covers the dataset",
