@@ -78,9 +78,9 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Failure> {
     }
     out::print(&(text + "\n"))?;
     for (role, refused) in not_loaded_yet(session) {
-        let refused = refused.map_or_else(String::new, |why| format!(" (what it found last it refused: {why})"));
+        let refused = refused.map_or_else(String::new, |why| format!("; what it found last it refused: {why}"));
         out::remark(&format!(
-            "{role} still runs by what it loaded before{refused}: `systemctl reload {role}` makes it load this"
+            "{role} still runs by what it loaded before: `systemctl reload {role}` makes it load this{refused}"
         ));
     }
     Ok(Outcome::Fine)

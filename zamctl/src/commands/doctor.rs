@@ -113,10 +113,11 @@ impl Report {
                 Level::Warning => "warning",
                 Level::Note => "note",
             };
-            text += &format!("\n# {word}: {}: {}\n", finding.about, finding.text);
+            text += &format!("\n{}\n", comment(&format!("{word}: {}: {}", finding.about, finding.text)));
             text.extend(finding.commands.iter().map(|command| format!("{command}\n")));
         }
-        let lines: String = self.not_checked.iter().map(|line| format!("# not looked at: {line}\n")).collect();
+        let lines: String =
+            self.not_checked.iter().map(|line| comment(&format!("not looked at: {line}")) + "\n").collect();
         if lines.is_empty() { text } else { format!("{text}\n{lines}") }
     }
 
@@ -124,6 +125,12 @@ impl Report {
         let well = self.findings.iter().all(|finding| finding.level == Level::Note);
         if well { Outcome::Fine } else { Outcome::Attention }
     }
+}
+
+/// No line of it is a command, whoever's words are in it: what is printed here may go to a root shell.
+fn comment(text: &str) -> String {
+    let lines = text.trim_end().split(['\n', '\r']);
+    lines.map(|line| format!("# {line}").trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }
 
 /// What was looked for.

@@ -411,6 +411,19 @@ apt-get install --only-upgrade zfs-dkms zfsutils-linux
     assert_eq!(text, expected);
 }
 
+/// R-CTL-4: a daemon that was taken over says why it refused a config.
+#[test]
+fn what_others_say_is_no_command() {
+    let mut report = Report::default();
+    let said = "no good:\nreboot\n\n  |\r1 | ; reboot\n";
+    report.add(Level::Warning, "reload", "zamd-snap", said, ["systemctl reload zamd-snap"]);
+    report.not_checked.push(said.to_owned());
+    let text = report.text();
+    let commands: Vec<&str> = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
+    assert_eq!(commands, ["systemctl reload zamd-snap"], "{text}");
+    assert!(!text.contains('\r') && text.contains("#   |\n# 1 | ; reboot\nsystemctl"), "{text}");
+}
+
 #[test]
 fn this_machine_can_be_looked_at() {
     let stat = Here.stat(Path::new("/")).unwrap();
