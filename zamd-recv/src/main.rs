@@ -6,13 +6,13 @@ mod book;
 mod clear;
 mod clients;
 mod desk;
+mod hands;
 mod pair;
 mod round;
 mod seats;
 mod stream;
 mod task;
 
-use serde::{Deserialize, Serialize};
 use std::{
     cell::{Cell, OnceCell, RefCell},
     collections::BTreeMap,
@@ -31,10 +31,10 @@ use zam_runtime::{
     args::Args,
     daemon::{self, Daemon},
     doors::Quiet,
-    keeper::{Acted, Hands, Held, Keeper, Order, Part, Round, Shared},
+    keeper::{Keeper, Order, Part, Round, Shared},
     worker::Aside,
 };
-use zam_zfs::{Lister, Open, RecvDoor, Scope};
+use zam_zfs::Open;
 
 fn main() -> ExitCode {
     daemon::main::<Recv>()
@@ -67,7 +67,7 @@ struct Common {
 }
 
 impl Part for Recv {
-    type Act = Facts;
+    type Act = hands::Act;
     type Order = round::Wish;
     type Row = RecvStatus;
     type Memory = ();
@@ -96,11 +96,11 @@ impl Part for Recv {
 impl Daemon for Recv {
     const ROLE: Role = Role::Recv;
     const ABOUT: &'static str = "Take in the snapshots that clients send, below their roots, and hold them";
-    type Hands = RecvHands;
+    type Hands = hands::RecvHands;
     type Service = ServeRecv<desk::Desk>;
 
-    fn hands(zfs: &Open) -> RecvHands {
-        RecvHands(zfs.for_recv())
+    fn hands(zfs: &Open) -> hands::RecvHands {
+        hands::RecvHands(zfs.for_recv())
     }
 
     fn service(shared: Rc<Shared<Self>>, peer: Peer) -> Self::Service {
@@ -127,28 +127,5 @@ impl Daemon for Recv {
 
     fn task(zfs: &Open, order: &str) -> Result<(), String> {
         task::run(zfs, order)
-    }
-}
-
-/// What a worker is asked beside listing: what is to be known of the copies.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Facts(PoolName);
-
-/// A worker's hands: it only looks. What is received is received by processes of their own.
-struct RecvHands(RecvDoor);
-
-impl Hands for RecvHands {
-    type Act = Facts;
-
-    fn lister(&self) -> &dyn Lister {
-        &self.0
-    }
-
-    fn act(&mut self, Facts(pool): Facts) -> (Acted, Option<Held>) {
-        let acted = match self.0.copy_facts(Scope::Pool(&pool)) {
-            Ok(facts) => Acted::Copies { bookmarks: Vec::new(), facts },
-            Err(error) => Acted::Failed(zam_runtime::keeper::chain(&error)),
-        };
-        (acted, None)
     }
 }

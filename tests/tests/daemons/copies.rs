@@ -116,6 +116,35 @@ fn a_chain_of_steps_arrives_in_one_session_and_is_held() {
     }
 }
 
+/// As if whoever received it had been killed in between.
+#[test]
+fn what_arrived_and_is_not_held_is_held_before_anything_else_comes() {
+    let world = replica();
+    let tag = format!("zam-{}", jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ"));
+    world.admin(&format!("snapshot tank/vm@{tag}\nunallow zam-recv nas/zam"));
+    world.admin("allow zam-recv both receive,create,mount nas/zam");
+    let mut caller = Caller::greeted(&world, &HOST);
+    let sent = Sent { world: &world, dataset: "tank/vm", tag: &tag, from: None };
+    let outcome = caller.send(&sent.offer("tank/vm"), &sent.stream(None));
+    assert!(matches!(&outcome, Outcome::Failed(_, why) if why.contains("not held")), "{outcome:?}");
+    let copy = || world.dataset("nas/zam/host/tank/vm");
+    // Once more it is tried, and told to who looks.
+    assert_eq!(caller.row("tank/vm").newest.len(), 1);
+    assert!(!all_held(&copy()));
+    let row = world.row("nas/zam/host/tank/vm").unwrap();
+    assert!(row.to_string().contains(&format!("its newest, @{tag}, is not held")), "{row}");
+    world.admin("allow zam-recv both hold nas/zam");
+    let rows = caller.list();
+    assert!(all_held(&copy()), "before the list is answered: {rows:?}");
+    assert!(world.log("recv").contains(&format!("hold nas/zam/host/tank/vm@{tag}: done")));
+    // Somebody else's, and what is held: nothing happens to them.
+    world.admin("snapshot nas/zam/host/tank/vm@mine");
+    let lines = world.log("recv").matches("its hold was missing").count();
+    caller.list();
+    assert!(copy().snapshots[1].holds.is_empty());
+    assert_eq!(world.log("recv").matches("its hold was missing").count(), lines);
+}
+
 #[test]
 fn a_stream_that_was_cut_anywhere_goes_on_and_a_stale_one_is_cleared() {
     let world = replica();
