@@ -105,6 +105,7 @@ copy=nas/zam/lab/tank/hold
 systemctl stop zamd-snap
 zfs unallow -u zam-recv hold nas/zam/lab
 echo two >/mnt/hold/file && zfs snapshot tank/hold@s2
+said() { audit zamd-recv | grep -q "^hold | done | $copy@s2 .*its hold was missing"; }
 refused "what is there and not held is not taken for done" zamctl replicate tank/hold --wait
 ok "there it is" exists $copy@s2
 ok "not held" not held $copy@s2
@@ -113,7 +114,7 @@ systemctl kill -s KILL zamd-recv
 zfs allow -u zam-recv hold nas/zam/lab
 systemctl start zamd-recv
 ok "zamd-recv holds it, though nothing comes any more and zamd-snap is away" wait_for 120 held $copy@s2 zam
-assert_match "and says so" 'hold . done . nas/zam/lab/tank/hold@s2 .*its hold was missing' "$(audit zamd-recv | grep hold@s2 | xargs -d '\n')"
+ok "and says so" wait_for 60 said
 systemctl start zamd-snap
 ok "the next one goes on from there" bash -c 'echo three >/mnt/hold/file && zfs snapshot tank/hold@s3 && zamctl replicate tank/hold --wait'
 alike "tank/hold" tank/hold $copy
