@@ -2,7 +2,7 @@
 
 use crate::{Ask, Hello, JobId, JobState, Need, Page, PoolStatus, Reach, Refused, Role, Row};
 use serde::{Deserialize, Serialize};
-use zam_names::{DatasetName, SnapTag, UnixTime};
+use zam_names::{DatasetName, RelPath, SnapTag, UnixTime};
 
 /// What zamd-send is asked. Methods are only ever appended: their order is their tag on the wire.
 #[tarpc::service]
@@ -17,8 +17,8 @@ pub trait Send {
     async fn job(id: JobId) -> Result<JobState, Refused>;
     /// Send now, without waiting for the period.
     async fn replicate(order: ReplicateOrder) -> Result<JobId, Refused>;
-    /// What the replica's admin has to type to leave its branch aside and go on from what both sides have.
-    async fn rotate(dataset: DatasetName, to: String) -> Result<Vec<String>, Refused>;
+    /// What the replica's admin must know to leave its branch aside, so that it goes on from what both sides have.
+    async fn rotate(dataset: DatasetName, to: String) -> Result<Rotation, Refused>;
     /// What would be sent of a dataset now.
     async fn plan(dataset: DatasetName) -> Result<Vec<PlannedCopy>, Refused>;
 }
@@ -46,6 +46,21 @@ impl Ask for SendRequest {
             Self::Plan { .. } => SendResponse::Plan(Err(why)),
         })
     }
+}
+
+/// What stands on a replica that has diverged. Names alone: the commands are made by whoever shows them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rotation {
+    /// The destination's id.
+    pub id: String,
+    /// The host as ssh knows it; none: this one.
+    pub host: Option<String>,
+    /// The dataset there.
+    pub dataset: DatasetName,
+    /// The newest snapshot that both have.
+    pub common: SnapTag,
+    /// What lies right below the dataset there, and goes along where it goes.
+    pub below: Vec<RelPath>,
 }
 
 /// Asks to send now.

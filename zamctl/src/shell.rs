@@ -12,6 +12,13 @@ pub fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
+/// No line of it is a command, whoever's words are in it: what is printed here may go to a root shell.
+#[must_use]
+pub fn comment(text: &str) -> String {
+    let lines = text.trim_end().split(['\n', '\r']);
+    lines.map(|line| format!("# {line}").trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+}
+
 /// A command over snapshots, as often as it takes.
 pub fn in_batches(command: &str, names: &[SnapshotName]) -> impl Iterator<Item = String> {
     names.chunks(BATCH).map(move |names| {

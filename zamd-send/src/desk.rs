@@ -10,10 +10,10 @@ use crate::{
 use std::rc::Rc;
 use tarpc::context::Context;
 use tokio::sync::oneshot;
-use zam_names::{DatasetName, PoolName};
+use zam_names::{DatasetName, PoolName, RelPath};
 use zam_protocol::{
     Hello, JobId, JobState, Page, Peer, PoolStatus, Reach, Refused, Role,
-    send::{self, CopyState, PlannedCopy, PlannedStep, ReplicateOrder, SendStatus},
+    send::{self, CopyState, PlannedCopy, PlannedStep, ReplicateOrder, Rotation, SendStatus},
 };
 use zam_runtime::keeper::Shared;
 
@@ -56,7 +56,7 @@ impl send::Send for Desk {
         self.shared.order(&dataset.pool(), self.peer.uid, title, Wish::Replicate(order))
     }
 
-    async fn rotate(self, _: Context, dataset: DatasetName, to: String) -> Result<Vec<String>, Refused> {
+    async fn rotate(self, _: Context, dataset: DatasetName, to: String) -> Result<Rotation, Refused> {
         self.with(&dataset, |item| item.destination.is_called(&to), |item, place| self.rotation(item, place))
             .into_iter()
             .next()
@@ -159,39 +159,29 @@ impl Desk {
         (copy, Vec::new())
     }
 
-    /// What the replica's admin has to type so that its branch stays, under another name, and the copy goes on from what
-    /// both sides have. No role of zam's may rename, clone or promote.
-    fn rotation(&self, item: Item<'_>, place: &Place) -> Result<Vec<String>, Refused> {
-        let what = format!("rotate {}", item.dataset.name);
+    /// What the replica's admin needs to know so that its branch stays, under another name, and the copy goes on from what both
+    /// sides have. No role of zam's may rename, clone or promote.
+    fn rotation(&self, item: Item<'_>, place: &Place) -> Result<Rotation, Refused> {
+        let invalid = |why: String| Refused::Invalid { what: format!("rotate {}", item.dataset.name), why };
         let mut state = None;
         copies::change(&self.shared, item, |copy| state = Some(copy.status.state.clone()));
         let remote = self.shared.common.remotes.borrow().get(place).cloned();
         let (Some(CopyState::Diverged { common: Some(common), .. }), Some(remote)) = (state, remote) else {
-            let why = "it has not diverged from something that both sides have, as far as was seen".to_owned();
-            return Err(Refused::Invalid { what, why });
+            return Err(invalid(
+                "it has not diverged from something that both sides have, as far as was seen".to_owned(),
+            ));
         };
         let path = item.destination.relative_to(item.entry, &item.dataset.name, &remote.root);
-        let there = path
-            .map_err(|error| error.to_string())
-            .and_then(|path| path.below(&remote.root).map(|there| (path, there)).map_err(|error| error.to_string()));
-        let (path, there) = there.map_err(|why| Refused::Invalid { what, why })?;
-        let aside = format!("{there}-diverged-{}", crate::now().0);
-        let mut lines = vec![
-            format!(
-                "# At {}, as root. The branch that is there stays, as {aside}; nothing is sent again.",
-                place.host().unwrap_or("this host")
-            ),
-            format!("zfs rename '{there}' '{aside}'"),
-            format!("zfs clone '{aside}@{common}' '{there}'"),
-            format!("zfs promote '{there}'"),
-        ];
-        // What lies below it went along, and comes back.
+        let path = path.map_err(|error| invalid(error.to_string()))?;
+        let dataset = path.below(&remote.root).map_err(|error| invalid(error.to_string()))?;
         let below = remote.rows.keys().filter(|row| row.parent().as_ref() == Some(&path));
-        for row in below {
-            let name = row.as_str().rsplit('/').next().unwrap_or_default();
-            lines.push(format!("zfs rename '{aside}/{name}' '{there}/{name}'"));
-        }
-        lines.push(format!("# Then here: zamctl replicate '{}' --to {}", item.dataset.name, item.destination.id()));
-        Ok(lines)
+        let below = below.filter_map(|row| RelPath::of(&row.below(&remote.root).ok()?, &dataset)).collect();
+        Ok(Rotation {
+            id: item.destination.id().to_string(),
+            host: place.host().map(str::to_owned),
+            dataset,
+            common,
+            below,
+        })
     }
 }

@@ -11,7 +11,7 @@ use zam_protocol::{
         RecvStatus, ReplicaPage, ReplicaRow, Space, Ticket,
     },
     send::{
-        CopyState, CopyStatus, PlannedCopy, PlannedStep, Progress, ReplicateOrder, SendRequest, SendResponse,
+        CopyState, CopyStatus, PlannedCopy, PlannedStep, Progress, ReplicateOrder, Rotation, SendRequest, SendResponse,
         SendStatus,
     },
     snap::{KeepOrder, SnapRequest, SnapResponse, SnapStatus, SnapshotOrder, Unhold, UnholdOrder},
@@ -215,7 +215,13 @@ pub fn send_answers() -> Vec<SendResponse> {
         A::Status(Page { rows: vec![row], next: Some(name_of("tank/home")) }),
         A::Pools(pools()),
         A::Replicate(Ok(JobId(1))),
-        A::Rotate(Ok(vec!["zfs promote nas/a".into()])),
+        A::Rotate(Ok(Rotation {
+            id: "7bcb02ac".into(),
+            host: Some("olympus".into()),
+            dataset: name_of("nas/a"),
+            common: "s1".parse().unwrap(),
+            below: vec!["b".parse().unwrap()],
+        })),
         A::Plan(Ok(vec![planned, stuck])),
     ];
     answers.extend(job_states().into_iter().map(A::Job));

@@ -263,9 +263,7 @@ fn what_diverged_is_left_alone_and_the_way_on_is_printed() {
     assert!(!has(&world, &copy_of("tank/vm"), &next));
     let said = world.say(&["replicate", "tank/vm", "--to", "olympus", "--rotate"]);
     let to = copy_of("tank/vm");
-    for line in
-        [format!("zfs rename '{to}' '{to}-diverged-"), format!("@{common}' '{to}'"), format!("zfs promote '{to}'")]
-    {
+    for line in [format!("zfs rename {to} {to}-diverged-"), format!("@{common} {to}"), format!("zfs promote {to}")] {
         assert!(said.contains(&line), "{said}");
     }
     let output = world.zamctl(&["replicate", "tank/vm", "--wait"]);

@@ -11,7 +11,7 @@ use crate::{
     failure::{Failure, Outcome},
     out,
     session::Session,
-    shell::quoted,
+    shell::{comment, quoted},
     words::count,
 };
 use host::{Here, Host};
@@ -125,12 +125,6 @@ impl Report {
         let well = self.findings.iter().all(|finding| finding.level == Level::Note);
         if well { Outcome::Fine } else { Outcome::Attention }
     }
-}
-
-/// No line of it is a command, whoever's words are in it: what is printed here may go to a root shell.
-fn comment(text: &str) -> String {
-    let lines = text.trim_end().split(['\n', '\r']);
-    lines.map(|line| format!("# {line}").trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }
 
 /// What was looked for.

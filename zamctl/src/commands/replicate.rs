@@ -5,14 +5,15 @@ use crate::{
     abroad::Abroad,
     bars::{self, Bars},
     doors::Doors,
-    failure::{Failure, Outcome},
+    failure::{Failure, Kind, Outcome},
     out,
     session::Session,
+    shell::{comment, quoted},
 };
-use zam_names::DatasetName;
+use zam_names::{DatasetName, NameError, UnixTime};
 use zam_protocol::{
     Door, Reach, client,
-    send::{ReplicateOrder, SendClient, SendStatus},
+    send::{ReplicateOrder, Rotation, SendClient, SendStatus},
 };
 
 /// Send to the replicas now, without waiting for the period
@@ -60,8 +61,8 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Failure> {
     let doors = Doors::new(session)?;
     let send = doors.send(Door::Control)?;
     if let (true, Some(dataset), Some(to)) = (args.rotate, &args.dataset, &args.to) {
-        let lines = doors.wait(client::act(send.rotate(client::soon(), dataset.clone(), to.clone())))?;
-        out::print(&lines.iter().map(|line| format!("{line}\n")).collect::<String>())?;
+        let there = doors.wait(client::act(send.rotate(client::soon(), dataset.clone(), to.clone())))?;
+        out::print(&rotation(dataset, &there, Session::clock()).map_err(|error| Failure::of(Kind::Failed, &error))?)?;
         return Ok(Outcome::Fine);
     }
     let reach = if args.recursive { Reach::Below } else { Reach::Only };
@@ -89,6 +90,30 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Failure> {
     Ok(Outcome::Fine)
 }
 
+/// What the replica's admin types so that the branch there stays, under another name, and what comes goes on from what both sides
+/// have. Of what zamd-send says there are names in it, and no word of its own.
+fn rotation(dataset: &DatasetName, there: &Rotation, now: UnixTime) -> Result<String, NameError> {
+    let Rotation { id, host, dataset: old, common, below } = there;
+    let aside: DatasetName = format!("{old}-diverged-{}", now.0).parse()?;
+    let host = host.as_deref().unwrap_or("this host");
+    let mut lines = vec![comment(&format!(
+        "At {host}, as root. The branch that is there stays, as {aside}; nothing is sent again."
+    ))];
+    let mut zfs = |verb: &str, names: &[&dyn std::fmt::Display]| {
+        let names = names.iter().map(|name| format!(" {}", quoted(&name.to_string()))).collect::<String>();
+        lines.push(format!("zfs {verb}{names}"));
+    };
+    zfs("rename", &[old, &aside]);
+    zfs("clone", &[&aside.at(common)?, old]);
+    zfs("promote", &[old]);
+    // What lies below it went along, and comes back.
+    for path in below {
+        zfs("rename", &[&path.below(&aside)?, &path.below(old)?]);
+    }
+    lines.push(comment(&format!("Then here: zamctl replicate {} --to {}", quoted(dataset.as_str()), quoted(id))));
+    Ok(lines.join("\n") + "\n")
+}
+
 /// All rows; those that do not come are not drawn.
 async fn rows(send: &SendClient) -> Vec<SendStatus> {
     let (mut rows, mut after) = (Vec::new(), None);
@@ -100,4 +125,25 @@ async fn rows(send: &SendClient) -> Vec<SendStatus> {
         }
     }
     rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::golden;
+
+    /// R-CTL-4
+    #[test]
+    fn what_zamd_send_says_is_names_and_no_commands() {
+        let there = Rotation {
+            id: "7bcb02ac;reboot".into(),
+            host: Some("olympus\nreboot".into()),
+            dataset: "nas/zam/me/tank/my data".parse().unwrap(),
+            common: "s1".parse().unwrap(),
+            below: vec!["one".parse().unwrap(), "two words".parse().unwrap()],
+        };
+        let text = rotation(&"tank/my data".parse().unwrap(), &there, UnixTime(1_790_000_000)).unwrap();
+        golden::is_shell(&text);
+        golden::compare(&text, "tests/golden/rotate.sh");
+    }
 }
