@@ -2,11 +2,12 @@
 
 use crate::Role;
 use listenfd::ListenFd;
-use nix::sys::socket::{Backlog, listen};
-use nix::sys::stat::{Mode, umask};
+use nix::sys::socket::{self, AddressFamily, Backlog, SockFlag, SockType, UnixAddr, listen};
+use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::{Group, chown};
 use sd_notify::NotifyState;
 use std::fs::{self, DirBuilder, Permissions};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -55,8 +56,7 @@ pub enum SocketError {
     },
 }
 
-/// Takes the sockets that the service manager made, or else makes `RUNTIME/ROLE/DOOR.sock`. Not while threads run that
-/// make files: it sets the umask for a moment.
+/// Takes the sockets that the service manager made, or else makes `RUNTIME/ROLE/DOOR.sock`.
 ///
 /// # Errors
 /// If the service manager gave other ones, another daemon has them, or they cannot be made.
@@ -166,10 +166,7 @@ fn bind(path: &Path, role: Role, door: Door) -> Result<UnixListener, SocketError
         Ok(_) => fs::remove_file(path).map_err(at("remove the old socket", path))?,
         Err(_) => {}
     }
-    let before = umask(Mode::from_bits_truncate(0o177));
-    let bound = UnixListener::bind(path);
-    umask(before);
-    let socket = bound.map_err(at("bind", path))?;
+    let socket = private(path).map_err(|errno| at("bind", path)(errno.into()))?;
     let mode = match door {
         Door::Status => 0o666,
         Door::Control => group_mode(path, OPERATORS),
@@ -177,6 +174,15 @@ fn bind(path: &Path, role: Role, door: Door) -> Result<UnixListener, SocketError
     };
     fs::set_permissions(path, Permissions::from_mode(mode)).map_err(at("set the mode of", path))?;
     Ok(socket)
+}
+
+/// A socket that is this user's alone from its first moment: Linux gives its file the mode that it has before, and the umask, which is
+/// all threads', is left as it is.
+fn private(path: &Path) -> nix::Result<UnixListener> {
+    let socket = socket::socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+    fchmod(&socket, Mode::S_IRUSR | Mode::S_IWUSR)?;
+    socket::bind(socket.as_raw_fd(), &UnixAddr::new(path)?)?;
+    Ok(socket.into())
 }
 
 /// Gives the socket to those who may come in, or keeps it for this user where there are none.
@@ -222,6 +228,15 @@ mod tests {
             let mode = mode(&run.path().join(format!("recv/{door}.sock")));
             assert!(expected(COPIERS).contains(&mode), "{door} {mode:o}");
         }
+    }
+
+    #[test]
+    fn a_socket_is_for_this_user_alone_before_it_is_anybody_elses() {
+        let run = tempfile::tempdir().unwrap();
+        let _socket = private(&run.path().join("new.sock")).unwrap();
+        assert_eq!(mode(&run.path().join("new.sock")), 0o600);
+        let _control = UnixListener::bind(run.path().join("control.sock")).unwrap();
+        assert_ne!(mode(&run.path().join("control.sock")), 0o600);
     }
 
     #[test]
