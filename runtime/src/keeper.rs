@@ -15,7 +15,7 @@ use std::{
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use zam_names::{Dataset, DatasetName, Guid, PoolName, SnapshotName, UnixTime};
+use zam_names::{Dataset, DatasetName, Guid, HoldTag, PoolName, SnapshotName, UnixTime};
 use zam_policy::{
     assess::Assessment,
     config::{Config, Entry, Match},
@@ -154,6 +154,8 @@ impl<P: Part> Keeper<P> {
                 self.fail(&jobs, &format!("pool {} is not imported", self.name));
                 self.shared.view(&self.name, |view| {
                     view.worker = WorkerState::Absent;
+                    // What went wrong while it went is over with that.
+                    view.last_error = None;
                     view.rows = rows;
                 });
                 self.datasets.clear();
@@ -244,6 +246,20 @@ impl<P: Part> Keeper<P> {
         match self.ask(what, Call::Act(act)).await? {
             Reply::Acted(acted) => Ok(acted),
             _ => Err(format!("the worker of pool {} answered something else: {what}", self.name)),
+        }
+    }
+
+    /// Takes in that these are held now: a hold leaves no stamp by which a listing would notice it.
+    pub fn remember_holds(&mut self, held: &[SnapshotName], tag: &HoldTag) {
+        let held: BTreeSet<&SnapshotName> = held.iter().collect();
+        for dataset in &mut self.datasets {
+            let name = &dataset.name;
+            for snapshot in &mut dataset.snapshots {
+                let is_held = name.at(&snapshot.tag).is_ok_and(|full| held.contains(&full));
+                if is_held && !snapshot.holds.contains(tag) {
+                    snapshot.holds.push(tag.clone());
+                }
+            }
         }
     }
 

@@ -181,7 +181,7 @@ make_pool() {
 
 # drop_pool NAME
 drop_pool() {
-    ! zpool list -H -o name "$1" >/dev/null 2>&1 || zpool destroy -f "$1"
+    ! zpool list -H -o name "$1" >/dev/null 2>&1 || wait_for 60 zpool destroy -f "$1"
     rm -f "$LAB_POOLS/$1.img"
 }
 
@@ -294,8 +294,9 @@ watch_execs() {
     for pid in "$@"; do args+=(-p "$pid"); done
     strace -f -qq -e trace=execve,execveat -e signal=none -o "$file" "${args[@]}" >/dev/null 2>&1 &
     LAB_STRACE=$!
-    sleep 2
+    for pid in "$@"; do wait_for 60 traced "$pid"; done
 }
+traced() { grep -q '^TracerPid:[[:space:]]*[1-9]' "/proc/$1/status"; }
 unwatch_execs() {
     kill -INT "$LAB_STRACE" 2>/dev/null || true
     wait "$LAB_STRACE" 2>/dev/null || true
@@ -343,6 +344,8 @@ guid() { zfs get -H -p -o value guid "$1"; }
 audit() {
     local unit units=()
     for unit in "$@"; do units+=(-t "$unit"); done
+    # Whoever was told has told the journal before, which may not have written it yet.
+    journalctl --sync 2>/dev/null || true
     journalctl -b --no-pager -o json --output-fields=OP,OUTCOME,WHAT,ERROR,WHY "${units[@]}" |
         jq -r 'select(.OP) | [.OP, .OUTCOME, .WHAT, .ERROR // "", .WHY // ""] | map(tostring) | join(" | ")'
 }

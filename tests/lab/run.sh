@@ -75,7 +75,10 @@ if ((${#SUITES[@]} > 1)) && [[ -z ${ZAM_LAB_CLAIMS:-} ]]; then
     done
     trap 'kill "${children[@]}" 2>/dev/null; wait; exit 130' INT TERM
     for child in "${children[@]}"; do wait "$child" || status=1; done
-    sleep 0.5 # the last lines are still on their way through tee
+    # The last lines are still on their way through tee.
+    for out in "${outs[@]}"; do
+        for _ in {1..60}; do tail -n 1 "$out" | grep -q '^lab: [0-9]* passed' && break || sleep 0.5; done
+    done
     echo
     for suite in "${SUITES[@]}"; do sed '1,/^$/d' "$LOGS/$suite.out" | grep -vE '^(lab:|$)' || true; done | sort
     for suite in "${SUITES[@]}"; do

@@ -31,7 +31,7 @@ impl Hook {
         let mut server = Command::new(env!("CARGO_BIN_EXE_zam-hook"));
         let server = server.args(["--peer", peer, "--listen"]).arg(&socket).arg(&program).spawn().unwrap();
         let hook = Self { folder, server };
-        wait_for("its socket", || socket.exists());
+        wait_for("its socket", || UnixStream::connect(&socket).is_ok());
         hook
     }
 

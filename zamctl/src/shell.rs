@@ -12,11 +12,13 @@ pub fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
-/// No line of it is a command, whoever's words are in it: what is printed here may go to a root shell.
+/// No line of it is a command, whoever's words are in it, and a terminal shows it as it is: what is printed here may go to a
+/// root shell.
 #[must_use]
 pub fn comment(text: &str) -> String {
     let lines = text.trim_end().split(['\n', '\r']);
-    lines.map(|line| format!("# {line}").trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+    let line = |line: &str| format!("# {}", line.replace(char::is_control, " ")).trim_end().to_owned();
+    lines.map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// A command over snapshots, as often as it takes.

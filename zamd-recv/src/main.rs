@@ -7,6 +7,7 @@ mod clear;
 mod clients;
 mod desk;
 mod hands;
+mod late;
 mod pair;
 mod round;
 mod seats;
@@ -70,7 +71,7 @@ impl Part for Recv {
     type Act = hands::Act;
     type Order = round::Wish;
     type Row = RecvStatus;
-    type Memory = ();
+    type Memory = late::Memory;
     type Common = Common;
 
     async fn round(keeper: &mut Keeper<Self>, orders: Vec<Order<Self>>) -> Result<Round<RecvStatus>, String> {

@@ -1,22 +1,15 @@
-//! One round over a pool: what each client has there, and whether the newest of it is held.
+//! One round over a pool: what each client has there, and whether what came last is held.
 
-use crate::{Recv, clients, hands::Act, stream};
+use crate::{Recv, clients, hands::Act, late, stream};
 use std::collections::BTreeMap;
 use tokio::sync::oneshot;
-use zam_names::{
-    Dataset, DatasetName, HOLD_TAG, HoldTag, NameError, QUARANTINE_TAG, RelPath, Snapshot, SnapshotName, UnixTime,
-};
+use zam_names::{Dataset, DatasetName, HOLD_TAG, QUARANTINE_TAG, RelPath, Snapshot, UnixTime};
 use zam_policy::{
-    assess::Assessment,
     config::{Config, Entry, Match},
     judge,
-    notes::DatasetNotes,
 };
 use zam_protocol::recv::{Arrived, Client, Keeping, Partial, RecvStatus, ReplicaRow};
-use zam_runtime::{
-    audit::{self, Op, Outcome},
-    keeper::{Acted, Keeper, Order, Round},
-};
+use zam_runtime::keeper::{Acted, Keeper, Order, Round};
 use zam_zfs::CopyFacts;
 
 /// How often an idle pool is looked at, in seconds.
@@ -35,7 +28,7 @@ pub struct Table {
 }
 
 pub async fn round(keeper: &mut Keeper<Recv>, orders: Vec<Order<Recv>>) -> Result<Round<RecvStatus>, String> {
-    let unheld = hold_newest(keeper).await?;
+    late::hold(keeper).await?;
     let facts = match keeper.act("look at copies", Act::Facts(keeper.name.clone())).await? {
         Acted::Copies { facts, .. } => facts,
         Acted::Failed(why) => return Err(why),
@@ -48,7 +41,7 @@ pub async fn round(keeper: &mut Keeper<Recv>, orders: Vec<Order<Recv>>) -> Resul
         let config = keeper.shared.config();
         let mut rows = table.status(&config, now);
         for row in &mut rows {
-            row.problems.extend(unheld.get(&row.dataset).cloned());
+            row.problems.extend(keeper.memory.failed.get(&row.dataset).cloned());
         }
         rows.extend(keeper.missing_rows(&config, |entry| keeper.why_missing(entry)));
         rows
@@ -62,51 +55,6 @@ pub async fn round(keeper: &mut Keeper<Recv>, orders: Vec<Order<Recv>>) -> Resul
         keeper.shared.end(job, Ok(Vec::new()));
     }
     Ok(Round { rows, again: now.plus(AGAIN), tick: None })
-}
-
-/// Holds the newest of each copy where that is missing: who received it was killed before it could, and zamd-snap may look much
-/// later. Every session begins with a look, so that what came before it was the newest once. Says of those that it could not
-/// hold why.
-async fn hold_newest(keeper: &mut Keeper<Recv>) -> Result<BTreeMap<DatasetName, String>, String> {
-    let seen = unheld(keeper);
-    if seen.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    // Who receives puts it on without a stamp that tells.
-    keeper.look(seen).await?;
-    let names = unheld(keeper);
-    if names.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    let tag: HoldTag = HOLD_TAG.parse().map_err(|error: NameError| error.to_string())?;
-    let Acted::Names(batch) = keeper.act("hold snapshots", Act::Hold(tag, names)).await? else {
-        return Err("the worker answered something else than what became of a hold".to_owned());
-    };
-    let line = |name: &SnapshotName, outcome: Outcome<'_>| {
-        let act = audit::Act::new(Op::Hold, name, "it had arrived, and its hold was missing", outcome);
-        audit::Act { tag: Some(HOLD_TAG), ..act }.log();
-    };
-    batch.done.iter().for_each(|name| line(name, Outcome::Done));
-    let failed = batch.failed.into_iter().map(|failed| {
-        let why = failed.why.to_string();
-        line(&failed.what, Outcome::Failed(&why));
-        (failed.what.dataset().clone(), format!("its newest, @{}, is not held: {why}", failed.what.tag()))
-    });
-    Ok(failed.collect())
-}
-
-/// The newest of each copy, if it should be held and is not, and nothing is being received there, which would hold it.
-fn unheld(keeper: &Keeper<Recv>) -> Vec<SnapshotName> {
-    let (config, book, now) = (keeper.shared.config(), &keeper.shared.common.book, stream::now());
-    let copies = keeper.managed(&config).filter(|(dataset, entry)| {
-        entry.is_replica() && !entry.is_retired(now) && dataset.name != entry.source && !book.is_busy(&dataset.name)
-    });
-    let newest = copies.filter_map(|(dataset, entry)| {
-        let guid = dataset.snapshots.last().filter(|newest| !newest.is_held_by(HOLD_TAG))?.guid;
-        let missing = Assessment::new(dataset, entry, &DatasetNotes::default(), now).to_hold();
-        missing.into_iter().find(|target| target.guid == guid)
-    });
-    newest.map(|target| target.name).collect()
 }
 
 impl Table {

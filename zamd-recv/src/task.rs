@@ -122,15 +122,13 @@ fn has_partial(zfs: &impl Receiver, dataset: &DatasetName) -> bool {
     facts.is_ok_and(|facts| facts.iter().any(|facts| facts.partial.is_some()))
 }
 
-/// Holds what arrived; what is dated in the future, once more, so that waiting does not make it look honest.
+/// Holds what arrived; what is dated in the future, once more, so that waiting does not make it look honest. That comes first: what
+/// is held at all is then held in full.
 fn hold_it(zfs: &impl Receiver, Order { step, hold, prefix, .. }: &Order, creation: UnixTime) -> Result<(), String> {
     let name = step.dataset.at(&step.tag).map_err(|error| error.to_string())?;
-    let mut tags = Vec::from_iter(hold.then_some(HOLD_TAG));
     let now = clock::wall().map_err(|error| error.to_string())?;
-    if judge::is_ahead(judge::claimed_date(prefix, &step.tag, creation), now) {
-        tags.push(QUARANTINE_TAG);
-    }
-    for tag in tags {
+    let ahead = judge::is_ahead(judge::claimed_date(prefix, &step.tag, creation), now);
+    for tag in [ahead.then_some(QUARANTINE_TAG), hold.then_some(HOLD_TAG)].into_iter().flatten() {
         let tag: HoldTag = tag.parse().map_err(|error: zam_names::NameError| error.to_string())?;
         if let Some(failed) = zfs.hold(&tag, std::slice::from_ref(&name)).failed.first() {
             return Err(failed.why.to_string());

@@ -66,8 +66,8 @@ impl Drop for Busy {
 
 /// The longest answer, in bytes.
 const LONGEST_LINE: u64 = 300;
-/// How long zam-hook may take to say that the time was over.
-const GRACE: Duration = Duration::from_secs(5);
+/// How long zam-hook may take beside: to be started, and to say that the time was over.
+const GRACE: Duration = Duration::from_secs(30);
 
 /// Adds a dataset to those of its hook.
 pub fn add(hooks: &mut Vec<(Hook, Vec<DatasetName>)>, hook: &Hook, dataset: DatasetName) {

@@ -2,7 +2,7 @@
 //! for the status.
 
 use crate::{Snap, hands::Act};
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use zam_names::{DatasetName, Guid, HOLD_TAG, HoldTag, SnapTag, SnapshotName, Target};
 use zam_runtime::{
     audit::{self, Op, Outcome},
@@ -71,26 +71,12 @@ pub async fn hold(
 ) -> Result<Batch<SnapshotName>, String> {
     let act = Act::Hold(tag.clone(), names);
     let batch = by_name(keeper, Op::Hold, Some(tag.as_str().to_owned()), act, cause).await?;
-    remember_holds(keeper, &batch.done, &tag);
+    keeper.remember_holds(&batch.done, &tag);
     for failed in &batch.failed {
         let problem = format!("@{} is not held: {}{}", failed.what.tag(), failed.why, remedy(&failed.why));
         keeper.memory.failures.insert(failed.what.dataset().clone(), problem);
     }
     Ok(batch)
-}
-
-/// Takes in that these are held now: a hold leaves no stamp by which a listing would notice it.
-fn remember_holds(keeper: &mut Keeper<Snap>, held: &[SnapshotName], tag: &HoldTag) {
-    let held: HashSet<&SnapshotName> = held.iter().collect();
-    for dataset in &mut keeper.datasets {
-        let name = &dataset.name;
-        for snapshot in &mut dataset.snapshots {
-            let is_held = name.at(&snapshot.tag).is_ok_and(|full| held.contains(&full));
-            if is_held && !snapshot.holds.contains(tag) {
-                snapshot.holds.push(tag.clone());
-            }
-        }
-    }
 }
 
 /// Takes a hold off each that still is what was meant.

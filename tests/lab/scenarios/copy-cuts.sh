@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # A copy is cut in twenty places, by killing now this and now that of what takes part; before the hold, and before the bookmark. It goes
 # on each time where it was, to the same end.
-# timeout: 1800
+# timeout: 2700
 source "${ZAM_LAB:-/root/lab}/lib.sh"
 
-make_pool tank 512M -O mountpoint=none -O compression=off
-make_pool nas 512M -O mountpoint=none
+make_pool tank 1G -O mountpoint=none -O compression=off
+make_pool nas 1G -O mountpoint=none
 zfs create -o mountpoint=/mnt/data tank/data
 zfs create -o mountpoint=/mnt/hold tank/hold
 echo x >/mnt/data/small && zfs snapshot tank/data@s1 && zfs snapshot tank/hold@s1
@@ -74,7 +74,7 @@ while ((cuts < CUTS || ${#by[@]} < ${#VICTIMS[@]})) && ((tries++ < 4 * CUTS)); d
     fly tank/data s$number $((tries % 5 * 150000 + 100000 + misses * 1000000)) || { fail "it does not fly any more" && copy tank/data && break; }
     if exists $copy@s$number; then
         # Not cut this time: another one.
-        stream && streams=$((streams + 1))
+        stream && streams=$((streams + 1)) misses=0
         continue
     fi
     victim=${VICTIMS[tries % ${#VICTIMS[@]}]}
@@ -123,7 +123,7 @@ assert_eq "each is there once" "$(guids tank/hold)" "$(guids $copy)"
 section "before the bookmark"
 marked() { zfs list -H -p -o guid -t bookmark tank/hold | grep -qx "$(guid tank/hold@$1)"; }
 zfs unallow -u zam-send bookmark tank/hold
-dd if=/dev/urandom of=/mnt/hold/file bs=1M count=6 status=none && zfs snapshot tank/hold@s4
+dd if=/dev/urandom of=/mnt/hold/file bs=1M count=24 status=none && zfs snapshot tank/hold@s4
 refused_with 'bookmark' "without its bookmark nothing is sent" zamctl replicate tank/hold --wait
 ok "nor is it there" gone $copy@s4
 zfs allow -u zam-send bookmark tank/hold

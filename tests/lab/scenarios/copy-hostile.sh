@@ -140,7 +140,7 @@ rm -f /var/tmp/mallory/way
 as mallory timeout 60 "${SSH[@]}" -i /var/tmp/mallory/key -N -L /var/tmp/mallory/way:127.0.0.1:22 alice@127.0.0.1 &
 waiting=$!
 ok "control: of an ordinary account a way is asked for" wait_for 60 test -S /var/tmp/mallory/way
-assert_eq "control: and something comes through" "SSH-2.0" "$(as mallory bash -c '(sleep 5) | timeout 20 socat -T 5 STDIO UNIX-CONNECT:/var/tmp/mallory/way 2>/dev/null | head -c 7')"
+assert_eq "control: and something comes through" "SSH-2.0" "$(as mallory bash -c 'head -c 7 < <(exec timeout 60 socat -u -T 40 UNIX-CONNECT:/var/tmp/mallory/way STDOUT 2>/dev/null)')"
 kill $waiting && wait $waiting || true
 unmoved "R-RECV-12 R-RECV-13"
 
@@ -163,7 +163,7 @@ unmoved "R-RECV-14"
 ok "what looks like flags is a name below the root" strange hello "offer=data -F@-F,guid=$A" stream=/var/tmp/full end
 assert_match "R-RECV-14 and is received as such" 'Received\(Done\)' "$LAB_OUTPUT"
 ok "R-RECV-14 there" held 'nas/zam/lab/data -F@-F' zam
-zfs release zam 'nas/zam/lab/data -F@-F' && zfs destroy -r 'nas/zam/lab/data -F'
+destroy 'nas/zam/lab/data -F@-F' && wait_for 60 zfs destroy -r 'nas/zam/lab/data -F'
 
 begin "what is no word"
 trail "R-RECV-20 garbage" strange hello 'bytes=SSH-2.0-OpenSSH_9.2\x0d\x0a' wait
@@ -269,7 +269,7 @@ tag=$(date -u -d '-1 minute' +zam-%Y%m%dT%H%M%SZ)
 got R-RECV-17 "more behind its end" 'Failed\(Stream' "offer=new2@$tag,guid=$A" stream=/var/tmp/behind end "clear=new2"
 told
 ok "what came before that end is what was announced, and is held soon" wait_for 120 held "nas/zam/lab/new2@$tag" zam
-zfs release zam "nas/zam/lab/new2@$tag" && zfs destroy -r nas/zam/lab/new2
+destroy "nas/zam/lab/new2@$tag" && wait_for 60 zfs destroy -r nas/zam/lab/new2
 unmoved "R-RECV-17"
 
 section "dates"

@@ -93,12 +93,10 @@ ok "its row says so" wait_for 120 row_is tank/data 'not understood|odd|answers'
 note "$(row tank/data | jq -r '.waits_for // .state')"
 hush
 for lie in mute silent still; do
-    case $lie in
-    mute) asked() { lies_on; } ;;
-    *) asked() { [[ -s /var/tmp/liar/took/asked ]]; } ;;
-    esac
+    begun=$SECONDS
     tried R-SEND-10 "it is $lie" $lie
-    ok "control: it is so still" lies_on
+    # Who says nothing at all is given up after two minutes.
+    if [[ $lie != mute ]] || ((SECONDS - begun < 90)); then ok "control: it is so still" lies_on; fi
     hush
 done
 asked() { [[ -s /var/tmp/liar/took/asked ]]; }

@@ -38,6 +38,8 @@ assert_eq "parents came first" "" "$(zfs list -H -p -o name,createtxg -r $copy/t
 section "looking, where nothing is to be sent"
 zfs snapshot tank/tree/1/1@s2
 ok "control: where something is sent, a process is started" test "$(execs tank/tree/1/1)" -gt 0
+# zamd-recv looks once more, five seconds after the last arrived.
+sleep 10
 one=$(execs tank/tree/1/1)
 many=$(execs tank/tree -r)
 note "programs started: $one for one dataset, $many for fifty"

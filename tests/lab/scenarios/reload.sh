@@ -58,7 +58,7 @@ note "$(wc -l <<<"$old_a") snapshots of tank/a, $(wc -l <<<"$old_b") of tank/b"
 ok "reload" load 8s 8s "$TWO"
 braked() { [[ $(status_row tank/a .braked) =~ ^[0-9a-f]{16}$ ]]; }
 ok "the brake is on" wait_for 300 braked
-ok "status says what to do" status_says tank/a 'braked, [0-9]+ would go: zamctl prune --approve [0-9a-f]{16}'
+ok "status says what to do" wait_for 300 status_says tank/a 'braked, [0-9]+ would go: zamctl prune --approve [0-9a-f]{16}'
 zamctl status tank || true
 none_held() { [[ $(zfs list -H -o userrefs $1 | sort -u) == 0 ]]; }
 all_there() { zfs list -H -o name $1 >/dev/null; }

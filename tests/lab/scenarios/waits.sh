@@ -15,7 +15,7 @@ prune-period = "1h"
 windows = [{ max-age = "2d", period = "1h" }]
 [[managed-datasets]]
 source = "tank/rest"
-run-when.snapshots = { idle = "20s", at-latest = "1h" }
+run-when.snapshots = { idle = "10s", at-latest = "1h" }
 [[managed-datasets]]
 source = "tank/hours"
 run-when.snapshots = { between = "$closed", at-latest = "1h" }
@@ -29,7 +29,7 @@ TOML
 waits() { [[ $(status_row "tank/$1" '.waits_for') =~ $2 ]]; }
 ok "what waits for mains is taken: the machine has no battery" wait_for 120 has_more tank/mains 0
 ok "one waits for its hours" wait_for 60 waits hours 'until '
-ok "one for rest" wait_for 60 waits rest 'in use, idle for 20s wanted; at the latest '
+ok "one for rest" wait_for 60 waits rest 'in use, idle for 10s wanted; at the latest '
 ok "one runs all the same, when its time is up" wait_for 180 has_more tank/limit 0
 note "$(zamctl status | sed '1!s/^/   | /')"
 note "$(zamctl explain tank/rest | head -n 8 | sed '1!s/^/   | /')"

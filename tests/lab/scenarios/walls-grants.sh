@@ -209,4 +209,5 @@ ok "attaches" zpool attach -f -w tank "$LAB_POOLS/tank.img" /var/tmp/other.img
 ok "takes a device offline" zpool offline tank /var/tmp/other.img
 ok "exports" zpool export -f tank
 ok "imports" zpool import -d "$LAB_POOLS" -d /var/tmp tank
-ok "destroys the pool" zpool destroy -f tank
+# What looks at its volumes' devices has them open for a moment.
+ok "destroys the pool" wait_for 60 zpool destroy -f tank

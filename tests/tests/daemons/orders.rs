@@ -1,16 +1,16 @@
 use crate::world::{QUICK, TREE, World, wait_for};
 use zam_names::{HOLD_TAG, KEEP_TAG};
 
-/// Snapshots by the hour, so that only what is asked for happens.
+/// Snapshots by the day, so that only what is asked for happens.
 const SLOW: &str = r#"
     clock = "trust"
     [[managed-datasets]]
     source = "tank"
     recursive = true
-    snapshot-period = "1h"
+    snapshot-period = "1d"
     prune-period = "1s"
     grace = "1d"
-    windows = [ { max-age = "1d", period = "1h" } ]
+    windows = [ { max-age = "2d", period = "1d" } ]
 "#;
 
 fn newest(world: &World, dataset: &str) -> String {

@@ -89,6 +89,11 @@ pub fn has(world: &World, dataset: &str, tag: &str) -> bool {
     there(world, dataset).is_some_and(|copy| copy.snapshots.iter().any(|snapshot| snapshot.tag.as_str() == tag))
 }
 
+/// The same, and it is held, as it is a moment later.
+pub fn has_held(world: &World, dataset: &str, tag: &str) -> bool {
+    has(world, dataset, tag) && all_held(&world.dataset(dataset))
+}
+
 /// The row of one of a dataset's copies, in the order of the config.
 fn nth_copy(world: &World, dataset: &str, nth: usize) -> Value {
     let status = world.json(&["status", "--json"]);
@@ -112,7 +117,7 @@ fn a_tree_arrives_step_by_step_with_its_bookmarks_and_goes_on_after_the_source_h
     let world = both(POOLS, CONFIG);
     let first = take(&world, &ALL, 7200);
     let second = take(&world, &ALL, 3600);
-    wait_for("all of the first two", || ALL.iter().all(|dataset| has(&world, &copy_of(dataset), &second)));
+    wait_for("all of the first two", || ALL.iter().all(|dataset| has_held(&world, &copy_of(dataset), &second)));
     for dataset in ALL {
         let copy = world.dataset(&copy_of(dataset));
         assert_eq!(guids(&copy), guids(&world.dataset(dataset)), "{dataset}");
@@ -166,8 +171,8 @@ fn what_is_cut_goes_on_where_it_was_cut() {
     // A line that breaks after so many bytes, the first times.
     world.ssh("n=$(cat $own/n 2>/dev/null || echo 0); echo $((n + 1)) >$own/n\n[ $n -ge 4 ] && receive\ndd bs=64k count=$((1000000 * (n + 1))) iflag=count_bytes status=none | receive");
     world.start("recv");
-    world.start("send");
     let tag = take(&world, &["tank/home"], 60);
+    world.start("send");
     wait_for("the end of it", || has(&world, &copy_of("tank/home"), &tag));
     assert_eq!(guids(&world.dataset(&copy_of("tank/home"))), guids(&world.dataset("tank/home")));
     let cuts = world.log("recv").matches("the stream was cut").count();
@@ -283,7 +288,7 @@ fn a_renamed_dataset_is_not_sent_anew_unasked() {
     assert!(row.contains("zfs rename -p nas/zam/olympus/tank/vm nas/zam/olympus/tank/disk"), "{row}");
     assert!(there(&world, &copy_of("tank/disk")).is_none());
     world.admin("rename nas/zam/olympus/tank/vm nas/zam/olympus/tank/disk");
-    wait_for("the next step", || has(&world, &copy_of("tank/disk"), &second));
+    wait_for("the next step", || has_held(&world, &copy_of("tank/disk"), &second));
     // What has vanished there is sent anew only on demand.
     world.admin(&format!(
         "release zam nas/zam/olympus/tank/disk@{first} nas/zam/olympus/tank/disk@{second}\ndestroy -r nas/zam/olympus/tank/disk"

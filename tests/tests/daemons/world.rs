@@ -3,6 +3,8 @@
 use serde_json::Value;
 use std::{
     fs,
+    io::Read,
+    os::unix::net::UnixStream,
     path::PathBuf,
     process::{Child, Command, Output, Stdio},
     thread::sleep,
@@ -92,7 +94,12 @@ impl World {
         }
         self.daemons.push((role, command.spawn().unwrap()));
         let socket = self.path(&format!("run/{role}/status.sock"));
-        wait_for("the daemon's door", || std::os::unix::net::UnixStream::connect(&socket).is_ok());
+        // Its first bytes: what only listens may not know yet what to do with a signal.
+        wait_for("the daemon's word", || {
+            UnixStream::connect(&socket).is_ok_and(|mut door| {
+                door.set_read_timeout(Some(PATIENCE)).is_ok() && door.read_exact(&mut [0]).is_ok()
+            })
+        });
     }
 
     /// What zamd-send takes for ssh: a shell script. `receive` in it starts zam-receive for the host that is called, and `$own`

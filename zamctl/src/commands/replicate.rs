@@ -91,24 +91,21 @@ pub fn run(args: &Args, session: &Session) -> Result<Outcome, Failure> {
 }
 
 /// What the replica's admin types so that the branch there stays, under another name, and what comes goes on from what both sides
-/// have. Of what zamd-send says there are names in it, and no word of its own.
+/// have. Of what zamd-send says there are names in the commands, and nothing else.
 fn rotation(dataset: &DatasetName, there: &Rotation, now: UnixTime) -> Result<String, NameError> {
     let Rotation { id, host, dataset: old, common, below } = there;
     let aside: DatasetName = format!("{old}-diverged-{}", now.0).parse()?;
     let host = host.as_deref().unwrap_or("this host");
-    let mut lines = vec![comment(&format!(
-        "At {host}, as root. The branch that is there stays, as {aside}; nothing is sent again."
-    ))];
-    let mut zfs = |verb: &str, names: &[&dyn std::fmt::Display]| {
-        let names = names.iter().map(|name| format!(" {}", quoted(&name.to_string()))).collect::<String>();
-        lines.push(format!("zfs {verb}{names}"));
-    };
-    zfs("rename", &[old, &aside]);
-    zfs("clone", &[&aside.at(common)?, old]);
-    zfs("promote", &[old]);
+    let zfs = |verb: &str, a: &str, b: &str| format!("zfs {verb} {} {}", quoted(a), quoted(b));
+    let mut lines = vec![
+        comment(&format!("At {host}, as root. The branch that is there stays, as {aside}; nothing is sent again.")),
+        zfs("rename", old.as_str(), aside.as_str()),
+        zfs("clone", &aside.at(common)?.to_string(), old.as_str()),
+        format!("zfs promote {}", quoted(old.as_str())),
+    ];
     // What lies below it went along, and comes back.
     for path in below {
-        zfs("rename", &[&path.below(&aside)?, &path.below(old)?]);
+        lines.push(zfs("rename", path.below(&aside)?.as_str(), path.below(old)?.as_str()));
     }
     lines.push(comment(&format!("Then here: zamctl replicate {} --to {}", quoted(dataset.as_str()), quoted(id))));
     Ok(lines.join("\n") + "\n")
@@ -137,7 +134,7 @@ mod tests {
     fn what_zamd_send_says_is_names_and_no_commands() {
         let there = Rotation {
             id: "7bcb02ac;reboot".into(),
-            host: Some("olympus\nreboot".into()),
+            host: Some("olympus\nreboot\u{b}\u{1b}[2Kreboot".into()),
             dataset: "nas/zam/me/tank/my data".parse().unwrap(),
             common: "s1".parse().unwrap(),
             below: vec!["one".parse().unwrap(), "two words".parse().unwrap()],

@@ -138,7 +138,7 @@ fn source(args: &Args, host: &str, client: &str) -> String {
          # to: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub\n\
          # If they differ, somebody is in between: rm {HOME}/known_hosts\n\
          ssh-keygen -F {host} -f {HOME}/known_hosts >/dev/null 2>&1 ||\n    \
-             ssh-keyscan -T 10 -t ed25519{port} {address} | sed -n {first} |\n    \
+             ssh-keyscan -T 60 -t ed25519{port} {address} | sed -n {first} |\n    \
              runuser -u zam-send -- tee -a {HOME}/known_hosts >/dev/null\n\
          ssh-keygen -lF {host} -f {HOME}/known_hosts\n\
          \n\

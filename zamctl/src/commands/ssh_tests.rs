@@ -19,7 +19,7 @@ fn the_source_makes_a_key_pins_the_host_and_says_how_to_find_it() {
     golden::is_shell(&elsewhere);
     for line in [
         "    HostName 192.0.2.7\n    Port 2222\n    HostKeyAlias olympus\n",
-        "ssh-keyscan -T 10 -t ed25519 -p 2222 192.0.2.7 | sed",
+        "ssh-keyscan -T 60 -t ed25519 -p 2222 192.0.2.7 | sed",
         "--on replica --client lap --root 'nas/my copies'\n",
     ] {
         assert!(elsewhere.contains(line), "{line}\n{elsewhere}");

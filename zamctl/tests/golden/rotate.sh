@@ -1,5 +1,5 @@
 # At olympus
-# reboot, as root. The branch that is there stays, as nas/zam/me/tank/my data-diverged-1790000000; nothing is sent again.
+# reboot  [2Kreboot, as root. The branch that is there stays, as nas/zam/me/tank/my data-diverged-1790000000; nothing is sent again.
 zfs rename 'nas/zam/me/tank/my data' 'nas/zam/me/tank/my data-diverged-1790000000'
 zfs clone 'nas/zam/me/tank/my data-diverged-1790000000@s1' 'nas/zam/me/tank/my data'
 zfs promote 'nas/zam/me/tank/my data'

@@ -39,7 +39,7 @@ test -e /var/lib/zam/send/id_ed25519 || runuser -u zam-send -- ssh-keygen -q -t 
 # to: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub
 # If they differ, somebody is in between: rm /var/lib/zam/send/known_hosts
 ssh-keygen -F olympus -f /var/lib/zam/send/known_hosts >/dev/null 2>&1 ||
-    ssh-keyscan -T 10 -t ed25519 olympus | sed -n 's/^[^ #]* /olympus /p' |
+    ssh-keyscan -T 60 -t ed25519 olympus | sed -n 's/^[^ #]* /olympus /p' |
     runuser -u zam-send -- tee -a /var/lib/zam/send/known_hosts >/dev/null
 ssh-keygen -lF olympus -f /var/lib/zam/send/known_hosts
 

@@ -180,13 +180,15 @@ fn abandon(mut child: Child) {
 mod tests {
     use super::super::args;
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
 
     fn script(text: &str, limits: Limits) -> (tempfile::TempDir, Runner) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("zfs");
-        std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let plain = folder.path().join("text");
+        std::fs::write(&plain, format!("#!/bin/sh\n{text}\n")).unwrap();
+        // By another process: what a neighbouring test starts could have it open for writing, and then it is busy.
+        let put = Command::new("install").args(["-m", "755"]).arg(&plain).arg(&path).status();
+        assert!(put.unwrap().success());
         let runner = Runner::with(&path, limits);
         (folder, runner)
     }
