@@ -116,10 +116,13 @@ fn a_chain_of_steps_arrives_in_one_session_and_is_held() {
     }
 }
 
-/// As if whoever received it had been killed in between.
+/// As if whoever received it had been killed in between. What comes dated in the future is put aside then too.
 #[test]
 fn what_arrived_and_is_not_held_is_held_before_anything_else_comes() {
-    let world = replica();
+    // Also where it has an override of its own.
+    let own = "root = \"nas/zam/host\"\n    datasets = [ { dataset = \"tank/vm\", grace = \"3s\" } ]";
+    let mut world = World::new(POOLS, &CONFIG.replacen("root = \"nas/zam/host\"", own, 1));
+    world.start("recv");
     let tag = format!("zam-{}", jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ"));
     world.admin(&format!("snapshot tank/vm@{tag}\nunallow zam-recv nas/zam"));
     world.admin("allow zam-recv both receive,create,mount nas/zam");
@@ -137,11 +140,21 @@ fn what_arrived_and_is_not_held_is_held_before_anything_else_comes() {
     let rows = caller.list();
     assert!(all_held(&copy()), "before the list is answered: {rows:?}");
     assert!(world.log("recv").contains(&format!("hold nas/zam/host/tank/vm@{tag}: done")));
+    let ahead = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24);
+    let late = format!("zam-{}", ahead.strftime("%Y%m%dT%H%M%SZ"));
+    world.admin(&format!("snapshot tank/vm@{late} at {}\nunallow zam-recv nas/zam", ahead.as_second()));
+    world.admin("allow zam-recv both receive,create,mount nas/zam");
+    let sent = Sent { world: &world, dataset: "tank/vm", tag: &late, from: Some(&tag) };
+    let outcome = caller.send(&sent.offer("tank/vm"), &sent.stream(None));
+    assert!(matches!(&outcome, Outcome::Failed(_, why) if why.contains("not held")), "{outcome:?}");
+    world.admin("allow zam-recv both hold nas/zam");
+    caller.list();
+    assert!(all_held(&copy()) && copy().snapshots[1].is_held_by(zam_names::QUARANTINE_TAG), "{:?}", copy());
     // Somebody else's, and what is held: nothing happens to them.
     world.admin("snapshot nas/zam/host/tank/vm@mine");
     let lines = world.log("recv").matches("its hold was missing").count();
     caller.list();
-    assert!(copy().snapshots[1].holds.is_empty());
+    assert!(copy().snapshots[2].holds.is_empty());
     assert_eq!(world.log("recv").matches("its hold was missing").count(), lines);
 }
 

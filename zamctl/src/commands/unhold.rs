@@ -16,6 +16,7 @@ use zam_protocol::{
 ///
 /// For root alone: `zfs destroy -r` and `zfs rollback -r` stop half way at held snapshots. While paused, zam takes
 /// and holds nothing there, and destroys only what has expired; `--undo` goes on, and holds again what the policy keeps.
+/// What arrives at a replica is held all the same: let its source wait meanwhile.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Which dataset
