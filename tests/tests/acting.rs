@@ -26,7 +26,7 @@ timezone = "UTC"
 source = "tank/home"
 recursive = true
 snapshot-period = "1d"
-windows = [ { max-age = "2d", period = "1h" } ]
+windows = [ { max-age = "2d", period = "1d" } ]
 "#;
 
 const POOLS: &str = "

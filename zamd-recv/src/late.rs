@@ -13,6 +13,7 @@ use zam_runtime::{
     audit::{self, Op, Outcome},
     keeper::{Acted, Keeper},
 };
+use zam_zfs::Refusal;
 
 /// How many of the newest are looked at: what was under way in the session when a receiver died lands on top of what it left.
 const LAST: usize = 3;
@@ -39,7 +40,9 @@ pub async fn hold(keeper: &mut Keeper<Recv>) -> Result<(), String> {
     let missing = missing(keeper);
     let ahead = missing.iter().filter(|(_, ahead)| *ahead).map(|(name, _)| name.clone()).collect();
     let mut failed = put_on(keeper, QUARANTINE_TAG, ahead).await?;
-    failed.extend(put_on(keeper, HOLD_TAG, missing.into_iter().map(|(name, _)| name).collect()).await?);
+    // What cannot be put aside is tried again as a whole.
+    let rest = missing.into_iter().map(|(name, _)| name).filter(|name| !failed.contains_key(name.dataset())).collect();
+    failed.extend(put_on(keeper, HOLD_TAG, rest).await?);
     keeper.memory.failed = failed;
     let config = keeper.shared.config().clone();
     let settled = |dataset: &Dataset, snapshot: &Snapshot| {
@@ -61,17 +64,16 @@ fn missing(keeper: &Keeper<Recv>) -> Vec<Found> {
     let mut found = Vec::new();
     for (dataset, entry) in copies(keeper, &config) {
         let is_open = |s: &&Snapshot| !s.is_held_by(HOLD_TAG) && !keeper.memory.minded.contains(&s.guid);
-        let open: BTreeSet<Guid> = last(dataset).iter().filter(is_open).map(|snapshot| snapshot.guid).collect();
+        let open: Vec<&Snapshot> = last(dataset).iter().filter(is_open).collect();
+        // Judging takes all of the dataset's snapshots, and mostly there is nothing to judge.
         if open.is_empty() || keeper.shared.common.book.is_busy(&dataset.name) {
             continue;
         }
-        let ahead = |guid: Guid| {
-            let snapshot = last(dataset).iter().find(|snapshot| snapshot.guid == guid);
-            snapshot.is_some_and(|s| judge::is_ahead(judge::claimed_date(&config.prefix, &s.tag, s.creation), now))
-        };
-        let to_hold = Assessment::new(dataset, entry, &DatasetNotes::default(), now).to_hold();
-        let to_hold = to_hold.into_iter().filter(|target| open.contains(&target.guid));
-        found.extend(to_hold.map(|target| (target.name, ahead(target.guid))));
+        for target in Assessment::new(dataset, entry, &DatasetNotes::default(), now).to_hold() {
+            let Some(snapshot) = open.iter().find(|snapshot| snapshot.guid == target.guid) else { continue };
+            let date = judge::claimed_date(&config.prefix, &snapshot.tag, snapshot.creation);
+            found.push((target.name, judge::is_ahead(date, now)));
+        }
     }
     found
 }
@@ -110,7 +112,11 @@ async fn put_on(
     let mut failed = BTreeMap::new();
     for no in batch.failed {
         let (why, dataset) = (no.why.to_string(), no.what.dataset().clone());
-        let problem = format!("@{} is not held: {why}", no.what.tag());
+        let hint = match no.why {
+            Refusal::NotPermitted => " (`zamctl grant --check --replica` says which grant is missing)",
+            _ => "",
+        };
+        let problem = format!("@{} is not held: {why}{hint}", no.what.tag());
         if keeper.memory.failed.get(&dataset) != Some(&problem) {
             line(&no.what, Outcome::Failed(&why));
         }

@@ -135,7 +135,10 @@ fn what_arrived_and_is_not_held_is_held_before_anything_else_comes() {
     assert_eq!(caller.row("tank/vm").newest.len(), 1);
     assert!(!all_held(&copy()));
     let row = world.row("nas/zam/host/tank/vm").unwrap();
-    assert!(row.to_string().contains(&format!("@{tag} is not held")), "{row}");
+    assert!(
+        row.to_string().contains(&format!("@{tag} is not held: permission denied (`zamctl grant --check --replica`")),
+        "{row}"
+    );
     world.admin("allow zam-recv both hold nas/zam");
     let rows = caller.list();
     assert!(all_held(&copy()), "before the list is answered: {rows:?}");
